@@ -1,0 +1,81 @@
+"""Every string that a person reads, in Chinese and English.
+
+The texts live in the ``*.toml`` files of this folder, one file a room. An entry is a table with the keys ``en`` and
+``zh``; its id is ``<file>.<table>``, so ``[self_crossing]`` in ``aoi.toml`` is ``aoi.self_crossing``. Texts are
+``str.format`` templates; both languages of an entry use the same fields.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+LANGUAGES = ("zh", "en")
+
+_chosen: ContextVar[str | None] = ContextVar("sinkest_language", default=None)
+
+
+def set_language(language: str | None) -> None:
+    """Choose the language of all texts in this context; ``None`` returns to the environment's."""
+    if language is not None and language not in LANGUAGES:
+        raise ValueError(f"language {language!r} is not one of {LANGUAGES}")
+    _chosen.set(language)
+
+
+def current_language() -> str:
+    """The language in force: the chosen one, else ``SINKEST_LANG``, ``LC_ALL``, ``LC_MESSAGES``, ``LANG``, else en."""
+    chosen = _chosen.get()
+    if chosen is not None:
+        return chosen
+    for variable in ("SINKEST_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable)
+        if value:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> dict[str, dict[str, str]]:
+    """All entries by id; each maps a language to its template."""
+    entries: dict[str, dict[str, str]] = {}
+    for resource in sorted(files(__package__).iterdir(), key=lambda item: item.name):
+        if not resource.name.endswith(".toml"):
+            continue
+        room = resource.name.removesuffix(".toml")
+        for name, texts in tomllib.loads(resource.read_text(encoding="utf-8")).items():
+            entries[f"{room}.{name}"] = texts
+    return entries
+
+
+def text(key: str, language: str | None = None, /, **fields: Any) -> str:
+    """The text of an entry, filled in.
+
+    Raises
+    ------
+    KeyError
+        If the catalogue has no such entry, or the template needs a field that is not given.
+    """
+    return catalogue()[key][language or current_language()].format(**fields)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A text that is not yet in a language: an id of the catalogue and the fields that fill it."""
+
+    key: str
+    fields: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, key: str, /, **fields: Any) -> Message:
+        return cls(key, tuple(fields.items()))
+
+    def text(self, language: str | None = None) -> str:
+        return text(self.key, language, **dict(self.fields))
+
+    def __str__(self) -> str:
+        return self.text()

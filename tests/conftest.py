@@ -1,0 +1,25 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages in English whatever the machine's locale."""
+    monkeypatch.setenv("SINKEST_LANG", "en")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real imagery, plots and published numbers; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("SINKEST_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "golden.json").is_file():
+        pytest.skip(f"no real test data at {folder}; set SINKEST_TEST_DATA to its folder")
+    return folder
