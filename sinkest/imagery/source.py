@@ -1,0 +1,228 @@
+"""The protocol that every imagery source follows.
+
+A source knows its scenes and reads any block of any of them on the grid it is handed. It never chooses a grid of its
+own. What all sources share, the lazy stack of a period, is built here from :meth:`Source.read`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from sinkest.errors import InputError, SourceError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+QaKind = Literal["scl", "qa_pixel", "fmask", "clear"]
+
+QA = "qa"
+"""Key of the quality band in what :meth:`Source.read` returns."""
+
+RADAR_BANDS = ("vv", "vh")
+
+QA_DTYPE: Mapping[str, type[np.unsignedinteger[Any]]] = {
+    "scl": np.uint8,
+    "qa_pixel": np.uint16,
+    "fmask": np.uint8,
+    "clear": np.uint8,
+}
+"""Data type of the quality band by its kind; ``clear`` is 1 where the ground was seen and 0 elsewhere."""
+
+QA_FILL: Mapping[str, int] = {"scl": 0, "qa_pixel": 1, "fmask": 255, "clear": 0}
+"""Value of the quality band where the scene has no data; every kind counts it as not clear."""
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """Days from ``start`` to ``end``, both included."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise InputError("imagery.period_reversed", start=self.start.isoformat(), end=self.end.isoformat())
+
+    def holds(self, time: datetime) -> bool:
+        """Whether the day of ``time`` lies in the period."""
+        return self.start <= time.date() <= self.end
+
+    def __str__(self) -> str:
+        return f"{self.start.isoformat()}/{self.end.isoformat()}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One acquisition: what can be read at one time.
+
+    Attributes
+    ----------
+    id : str
+        Unique within the source.
+    time : datetime
+        Acquisition time in UTC, without a time zone attached.
+    sensor : str
+        A sensor id, e.g. ``"sentinel-2"``, ``"landsat-8"``, ``"sentinel-1"``.
+    cloud : float or None
+        Cloud cover of the whole scene in percent, where the provider states it.
+    product : str
+        Product and processing version, e.g. ``"S2MSI2A 05.09"``.
+    offset_policy : str
+        How stored numbers became reflectance, e.g. ``"scale 0.0001, offset -0.1 (declared)"``.
+    extra : mapping
+        What the source itself needs to find the scene again; picklable.
+    """
+
+    id: str
+    time: datetime
+    sensor: str
+    cloud: float | None = None
+    product: str = ""
+    offset_policy: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_radar(self) -> bool:
+        """Whether the scene has radar bands instead of optical ones."""
+        return self.sensor.startswith("sentinel-1")
+
+
+class Source(ABC):
+    """Where imagery comes from.
+
+    A source is picklable and may be read from several threads at once. Reading one block twice gives the same bits,
+    and reading it as part of a larger block does too.
+
+    Attributes
+    ----------
+    name : str
+        Short name for people and provenance.
+    simulated : bool
+        Whether the scenes were computed instead of observed.
+    qa_kind : {"scl", "qa_pixel", "fmask", "clear"} or None
+        What the quality band of the optical scenes holds; None where there is none.
+    bands : tuple of str
+        Common band names that at least some scenes have.
+    """
+
+    name: str
+    simulated: bool = False
+    qa_kind: QaKind | None = None
+    bands: tuple[str, ...] = ()
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Tell what the source is and how it reads, as JSON-able provenance."""
+
+    @abstractmethod
+    def search(self, grid: GeoBox, period: Period) -> tuple[Scene, ...]:
+        """Scenes of the period that may touch the grid, sorted by time, then id."""
+
+    @abstractmethod
+    def read(self, grid: GeoBox, scene: Scene, bands: Sequence[str]) -> dict[str, np.ndarray]:
+        """One block of one scene.
+
+        Parameters
+        ----------
+        grid : GeoBox
+            The block; it may reach beyond the grid of the run by a halo.
+        scene : Scene
+            One that :meth:`search` returned.
+        bands : sequence of str
+            Common band names out of :meth:`bands_of`.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (y, x)
+            Per band float32: surface reflectance 0..1, or linear gamma0 for radar; NaN where there is no data. For an
+            optical scene of a source with a ``qa_kind`` also ``"qa"``, of the type in :data:`QA_DTYPE` and with
+            :data:`QA_FILL` where there is no data.
+
+        Raises
+        ------
+        SourceError
+            If the scene cannot be read.
+        """
+
+    def files(self) -> tuple[Path, ...]:
+        """Name the inputs on disk, for the manifest of a run."""
+        return ()
+
+    def elevation(self, grid: GeoBox) -> np.ndarray | None:
+        """Elevation in metres, float32 (y, x) with NaN for no data; None if the source has no terrain."""
+        return None
+
+    def bands_of(self, scene: Scene) -> tuple[str, ...]:
+        """Bands this scene has: the radar bands of a radar scene, the others of an optical one."""
+        return tuple(band for band in self.bands if (band in RADAR_BANDS) == scene.is_radar)
+
+    def open(
+        self,
+        grid: GeoBox,
+        bands: Sequence[str],
+        period: Period | Iterable[Period],
+        chunks: int = 1024,
+    ) -> xr.Dataset:
+        """Open the scenes that have all of ``bands`` as a lazy stack.
+
+        Parameters
+        ----------
+        grid : GeoBox
+            Grid of the stack.
+        bands : sequence of str
+            Common band names, all optical or all radar.
+        period : Period or iterable of Period
+            When to look.
+        chunks : int
+            Edge of a chunk in pixels; a chunk is one scene.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions (time, y, x), one dask-backed variable per band and ``qa`` if the source has a quality band and
+            the scenes are optical. The CRS stands in ``spatial_ref``; provenance stands in the attributes.
+
+        Raises
+        ------
+        InputError
+            If the source lacks a band, or optical and radar bands are mixed.
+        SourceError
+            If no scene with these bands lies in the period.
+        """
+        from sinkest.imagery.stack import lazy_stack  # dask and xarray cost half a second that a block run never needs
+
+        periods = (period,) if isinstance(period, Period) else tuple(period)
+        self.check_bands(bands)
+        found = {scene.id: scene for one in periods for scene in self.search(grid, one)}
+        scenes = sorted((s for s in found.values() if set(bands) <= set(self.bands_of(s))), key=in_order)
+        if not scenes:
+            raise SourceError(
+                "imagery.no_scene", kind="empty", source=self.name, period=", ".join(str(one) for one in periods)
+            )
+        return lazy_stack(self, grid, bands, scenes, chunks)
+
+    def check_bands(self, bands: Sequence[str]) -> None:
+        """Refuse bands that the source lacks, or that no one scene can have together."""
+        missing = [band for band in bands if band not in self.bands]
+        if missing or not bands:
+            raise InputError(
+                "imagery.unknown_bands",
+                source=self.name,
+                given=", ".join(missing) or "-",
+                expected=", ".join(self.bands),
+            )
+        if len({band in RADAR_BANDS for band in bands}) == 2:
+            raise InputError("imagery.mixed_bands", given=", ".join(bands))
+
+
+def in_order(scene: Scene) -> tuple[datetime, str]:
+    """Sort key of scenes: time, then id."""
+    return scene.time, scene.id
