@@ -30,6 +30,7 @@ class SinkestError(Exception):
 
     @property
     def key(self) -> str:
+        """Id in the message catalogue."""
         return self.message.key
 
     def __str__(self) -> str:
@@ -84,7 +85,5 @@ class SourceError(SinkestError):
         return _rebuild_source, (self.key, self.kind, self.status, self.retryable, self.fields)
 
 
-def _rebuild_source(
-    key: str, kind: str, status: int | None, retryable: bool, fields: dict[str, Any]
-) -> SourceError:
+def _rebuild_source(key: str, kind: str, status: int | None, retryable: bool, fields: dict[str, Any]) -> SourceError:
     return SourceError(key, kind=kind, status=status, retryable=retryable, **fields)

@@ -72,9 +72,11 @@ class Message:
 
     @classmethod
     def of(cls, key: str, /, **fields: Any) -> Message:
+        """Make a message from an id and fields by name."""
         return cls(key, tuple(fields.items()))
 
     def text(self, language: str | None = None) -> str:
+        """The message in a language; the current one unless told."""
         return text(self.key, language, **dict(self.fields))
 
     def __str__(self) -> str:
