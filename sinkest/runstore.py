@@ -136,6 +136,7 @@ class Problem:
 
     @property
     def key(self) -> str:
+        """Id in the message catalogue."""
         return f"run.verify_{self.kind}"
 
 

@@ -105,6 +105,8 @@ def write_cog(path: Path, grid: GeoBox, spec: RasterSpec, blocks: Iterable[tuple
 
 def _write_tiled(scratch: Path, grid: GeoBox, spec: RasterSpec, blocks: Iterable[tuple[Window, NDArray]]) -> None:
     height, width = grid.shape
+    if grid.crs is None:
+        raise RunError("mapping.no_crs", file=scratch.name)
     profile = {
         "driver": "GTiff",
         "dtype": spec.dtype,
