@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from sinkest.errors import ConfigError
-from sinkest.messages import catalogue, text
+from sinkest.messages import Message, catalogue
 from sinkest.shipped import resolve
 
 CONFIG_VERSION = 1
@@ -364,7 +364,7 @@ def load_config(path: Path) -> LoadedConfig:
     try:
         return LoadedConfig(path, RunConfig.model_validate(raw))
     except ValidationError as error:
-        problems = "\n".join(f"  {_explain(item)}" for item in error.errors())
+        problems = tuple(_explain(item) for item in error.errors())
         raise ConfigError("config.invalid", file=path, problems=problems) from error
 
 
@@ -373,7 +373,7 @@ def _problem(name: str, **fields: str) -> PydanticCustomError:
     return PydanticCustomError(f"own_{name}", "see the catalogue", fields)
 
 
-def _explain(problem: ErrorDetails) -> str:
+def _explain(problem: ErrorDetails) -> Message:
     location = [str(part) for part in problem["loc"]]
     fields: dict[str, Any] = {"key": ".".join(location) or "(file)", **problem.get("ctx", {})}
     if problem["type"] == "extra_forbidden":
@@ -385,8 +385,8 @@ def _explain(problem: ErrorDetails) -> str:
     fields["given"] = fields.get("given", repr(given) if isinstance(given, str | int | float | bool | Date) else "-")
     entry = f"config.{problem['type']}"
     if entry not in catalogue():
-        return text("config.other", message=problem["msg"], **fields)
-    return text(entry, **fields)
+        return Message.of("config.other", message=problem["msg"], **fields)
+    return Message.of(entry, **fields)
 
 
 def _fields_at(location: tuple[Any, ...]) -> list[str]:

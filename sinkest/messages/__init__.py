@@ -65,7 +65,10 @@ def text(key: str, language: str | None = None, /, **fields: Any) -> str:
 
 @dataclass(frozen=True)
 class Message:
-    """A text that is not yet in a language: an id of the catalogue and the fields that fill it."""
+    """A text that is not yet in a language: an id of the catalogue and the fields that fill it.
+
+    A field may itself be a message, or a tuple of messages, which becomes indented lines.
+    """
 
     key: str
     fields: tuple[tuple[str, Any], ...] = ()
@@ -77,7 +80,17 @@ class Message:
 
     def text(self, language: str | None = None) -> str:
         """The message in a language; the current one unless told."""
-        return text(self.key, language, **dict(self.fields))
+        chosen = language or current_language()
+        return text(self.key, chosen, **{name: _filled(value, chosen) for name, value in self.fields})
 
     def __str__(self) -> str:
         return self.text()
+
+
+def _filled(value: Any, language: str) -> Any:
+    """A field in a language: a message becomes its text, a tuple of messages one indented line each."""
+    if isinstance(value, Message):
+        return value.text(language)
+    if isinstance(value, tuple) and value and all(isinstance(item, Message) for item in value):
+        return "\n".join(f"  {item.text(language)}" for item in value)
+    return value
