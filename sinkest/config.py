@@ -378,9 +378,9 @@ def _explain(problem: ErrorDetails) -> Message:
     fields: dict[str, Any] = {"key": ".".join(location) or "(file)", **problem.get("ctx", {})}
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(location[-1], _fields_at(problem["loc"][:-1]), 1)
-        return (
-            text("config.unknown_key_near", nearest=near[0], **fields) if near else text("config.unknown_key", **fields)
-        )
+        if near:
+            return Message.of("config.unknown_key_near", nearest=near[0], **fields)
+        return Message.of("config.unknown_key", **fields)
     given = problem.get("input")
     fields["given"] = fields.get("given", repr(given) if isinstance(given, str | int | float | bool | Date) else "-")
     entry = f"config.{problem['type']}"
