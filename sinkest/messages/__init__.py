@@ -39,17 +39,19 @@ def current_language() -> str:
     return "en"
 
 
+@lru_cache(maxsize=None)
+def room(name: str) -> dict[str, dict[str, str]]:
+    """Entries of one file by their names; each maps a language to its template."""
+    return tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+
 @lru_cache(maxsize=1)
 def catalogue() -> dict[str, dict[str, str]]:
     """All entries by id; each maps a language to its template."""
-    entries: dict[str, dict[str, str]] = {}
-    for resource in sorted(files(__package__).iterdir(), key=lambda item: item.name):
-        if not resource.name.endswith(".toml"):
-            continue
-        room = resource.name.removesuffix(".toml")
-        for name, texts in tomllib.loads(resource.read_text(encoding="utf-8")).items():
-            entries[f"{room}.{name}"] = texts
-    return entries
+    names = sorted(
+        item.name.removesuffix(".toml") for item in files(__package__).iterdir() if item.name.endswith(".toml")
+    )
+    return {f"{name}.{entry}": texts for name in names for entry, texts in room(name).items()}
 
 
 def text(key: str, language: str | None = None, /, **fields: Any) -> str:
@@ -60,7 +62,8 @@ def text(key: str, language: str | None = None, /, **fields: Any) -> str:
     KeyError
         If the catalogue has no such entry, or the template needs a field that is not given.
     """
-    return catalogue()[key][language or current_language()].format(**fields)
+    name, _, entry = key.partition(".")
+    return room(name)[entry][language or current_language()].format(**fields)
 
 
 @dataclass(frozen=True)
