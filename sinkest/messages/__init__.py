@@ -11,7 +11,7 @@ import os
 import tomllib
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -39,7 +39,7 @@ def current_language() -> str:
     return "en"
 
 
-@lru_cache(maxsize=None)
+@cache
 def room(name: str) -> dict[str, dict[str, str]]:
     """Entries of one file by their names; each maps a language to its template."""
     return tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,197 @@
+"""The command line: parse, call one function, print.
+
+Everything heavy is imported inside the commands, so that help answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sinkest import __version__
+from sinkest.errors import SinkestError
+from sinkest.messages import LANGUAGES, set_language, text
+
+DIFFERENT = 1
+WRONG_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the ``sinkest`` command."""
+    given = sys.argv[1:] if arguments is None else arguments
+    set_language(_language(given))
+    try:
+        build().main(args=given, prog_name="sinkest", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(WRONG_INPUT)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(text("cli.interrupted"), err=True)
+        sys.exit(INTERRUPTED)
+    except SinkestError as problem:
+        click.echo(f"{text('cli.error')} {problem}", err=True)
+        sys.exit(problem.exit_code)
+
+
+def _language(arguments: list[str]) -> str | None:
+    """The language asked for by ``--lang``, needed before the help texts are made."""
+    for position, argument in enumerate(arguments):
+        value = arguments[position + 1] if argument == "--lang" and position + 1 < len(arguments) else ""
+        value = argument.removeprefix("--lang=") if argument.startswith("--lang=") else value
+        if value in LANGUAGES:
+            return value
+    return None
+
+
+def build() -> click.Group:
+    """Make the command group in the language in force."""
+    group = click.Group("sinkest", help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
+    group.params.append(
+        click.Option(["--lang"], type=click.Choice(LANGUAGES), expose_value=False, help=text("cli.lang_help"))
+    )
+    group.params.append(_version())
+    for name, function, parameters in _COMMANDS:
+        command = click.Command(name, callback=function, help=text(f"cli.{name}_help"), no_args_is_help=False)
+        for decorate in parameters:
+            command.params.append(decorate())
+        group.add_command(command)
+    return group
+
+
+def _version() -> click.Option:
+    def show(context: click.Context, _option: click.Parameter, value: bool) -> None:
+        if value and not context.resilient_parsing:
+            click.echo(f"sinkest {__version__}")
+            context.exit()
+
+    return click.Option(
+        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show, help=text("cli.version_help")
+    )
+
+
+# -- parameters -----------------------------------------------------------------------------------------------------
+
+
+def _path(name: str, *, required: bool = True, default: str | None = None) -> Callable[[], click.Parameter]:
+    def make() -> click.Parameter:
+        return click.Argument(
+            [name], type=click.Path(path_type=Path), required=required and default is None, default=default
+        )
+
+    return make
+
+
+def _workers() -> click.Parameter:
+    return click.Option(["--workers"], type=click.IntRange(1, 256), help=text("cli.workers_help"))
+
+
+def _block_size() -> click.Parameter:
+    return click.Option(["--block-size"], type=click.IntRange(128), help=text("cli.block_size_help"))
+
+
+def _resolution() -> click.Parameter:
+    return click.Option(["--resolution"], type=click.FloatRange(10, 1000), help=text("cli.resolution_help"))
+
+
+# -- commands -------------------------------------------------------------------------------------------------------
+
+
+def demo(folder: Path, resolution: float | None, workers: int | None, block_size: int | None) -> None:
+    """Simulate field tables, then run the virtual city."""
+    from sinkest.demo import prepare
+    from sinkest.terminal import listen
+
+    with listen() as progress:
+        config = prepare(folder, resolution)
+        _run(config, "report", progress, workers, block_size)
+
+
+def init(folder: Path) -> None:
+    """Write a project folder to start from."""
+    from sinkest.project import write_project
+
+    for path in write_project(folder):
+        click.echo(str(path))
+    click.echo(text("cli.init_next", folder=folder))
+
+
+def check(config: Path) -> None:
+    """Validate everything and print what would be done."""
+    from sinkest.check import check_run
+    from sinkest.terminal import show_check
+
+    show_check(check_run(config))
+
+
+def _stage_command(until: str) -> Callable[..., None]:
+    def command(config: Path, workers: int | None, block_size: int | None) -> None:
+        from sinkest.terminal import listen
+
+        with listen() as progress:
+            _run(config, until, progress, workers, block_size)
+
+    return command
+
+
+def _run(config: Path, until: str, progress: Any, workers: int | None, block_size: int | None) -> None:
+    from sinkest.terminal import show_summary
+    from sinkest.workflow import run
+
+    store = run(config, until=until, progress=progress, workers=workers, block_size=block_size)
+    progress.close()
+    if until == "report":
+        show_summary(store.root)
+    else:
+        click.echo(text("cli.stage_done", stage=until, folder=store.folder(until)))
+
+
+def show(run: Path) -> None:
+    """Print the summary of a finished run."""
+    from sinkest.terminal import show_summary
+
+    show_summary(run)
+
+
+def verify(run: Path) -> None:
+    """Check every output against the manifest."""
+    from sinkest.runstore import RunStore
+
+    problems = RunStore(run).verify()
+    for problem in problems:
+        click.echo(text(problem.key, path=problem.path))
+    if problems:
+        click.echo(text("cli.verify_failed", count=len(problems), run=run), err=True)
+        sys.exit(DIFFERENT)
+    click.echo(text("cli.verify_ok", run=run))
+
+
+def doctor() -> None:
+    """Tell what of the machine and its accounts is ready."""
+    from sinkest.doctor import examine
+    from sinkest.terminal import show_doctor
+
+    show_doctor(examine())
+
+
+_RUN_OPTIONS: list[Callable[[], click.Parameter]] = [_path("config"), _workers, _block_size]
+_COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Parameter]]]] = [
+    ("demo", demo, [_path("folder", default="sinkest-demo"), _resolution, _workers, _block_size]),
+    ("init", init, [_path("folder")]),
+    ("check", check, [_path("config")]),
+    ("run", _stage_command("report"), _RUN_OPTIONS),
+    ("compose", _stage_command("compose"), _RUN_OPTIONS),
+    ("train", _stage_command("train"), _RUN_OPTIONS),
+    ("map", _stage_command("map"), _RUN_OPTIONS),
+    ("estimate", _stage_command("estimate"), _RUN_OPTIONS),
+    ("report", _stage_command("report"), _RUN_OPTIONS),
+    ("show", show, [_path("run")]),
+    ("verify", verify, [_path("run")]),
+    ("doctor", doctor, []),
+]

@@ -1,0 +1,121 @@
+"""What the terminal shows: progress, summary, plan, findings. Plain text where the output is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from sinkest.messages import Message, current_language, text
+
+if TYPE_CHECKING:
+    from sinkest.check import Plan
+    from sinkest.doctor import Finding
+
+_COLOURS = {"ready": "green", "limited": "yellow", "missing": "red"}
+
+
+class Bars:
+    """Progress bars on standard error; without a terminal one line a stage."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._progress.start()
+
+    def begin(self, stage: str, total: int) -> None:
+        """Start a stage of ``total`` steps."""
+        name = text(f"cli.stage_{stage}")
+        self._task = self._progress.add_task(name, total=total)
+        if not self._console.is_terminal:
+            self._console.print(f"{name} ...", markup=False, highlight=False)
+
+    def advance(self, steps: int) -> None:
+        """Count finished steps."""
+        if self._task is not None:
+            self._progress.advance(self._task, steps)
+
+    def end(self, stage: str) -> None:
+        """Finish a stage."""
+        if self._task is not None:
+            task = self._progress.tasks[self._progress.task_ids.index(self._task)]
+            self._progress.update(self._task, completed=task.total)
+
+    def say(self, message: Message) -> None:
+        """Print a message above the bars."""
+        self._console.print(str(message), markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Take the bars down."""
+        self._progress.stop()
+
+
+@contextmanager
+def listen() -> Iterator[Bars]:
+    """Bars for the time of a run."""
+    bars = Bars(Console(stderr=True))
+    try:
+        yield bars
+    finally:
+        bars.close()
+
+
+def show_summary(run: Path) -> None:
+    """Print the summary of a finished run and where its report lies."""
+    from sinkest.statement import read_statement
+
+    statement = read_statement(run)
+    console = Console()
+    language = current_language()
+    for banner in statement.banners(language):
+        console.print(banner, style="bold red", markup=False)
+    table = Table(title=statement.title(language), show_lines=False)
+    for column in ("quantity", "estimate", "interval", "target", "verdict"):
+        table.add_column(text(f"terminal.{column}"), justify="left" if column == "quantity" else "right")
+    for row in statement.summary(language):
+        table.add_row(*row)
+    console.print(table)
+    for note in statement.notes(language):
+        console.print(note, markup=False, highlight=False)
+    console.print(text("terminal.report_at", file=statement.report), markup=False, highlight=False, soft_wrap=True)
+
+
+def show_check(plan: Plan) -> None:
+    """Print what a run would do."""
+    console = Console()
+    for line in plan.lines():
+        console.print(str(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def show_doctor(findings: Sequence[Finding]) -> None:
+    """Print what is ready and what is not."""
+    table = Table(title=text("doctor.title"))
+    for _ in range(3):
+        table.add_column()
+    table.show_header = False
+    for finding in findings:
+        colour = _COLOURS[finding.state]
+        table.add_row(str(finding.name), f"[{colour}]{text(f'doctor.state_{finding.state}')}[/]", str(finding.detail))
+    Console().print(table)
