@@ -375,7 +375,10 @@ def _problem(name: str, **fields: str) -> PydanticCustomError:
 
 def _explain(problem: ErrorDetails) -> Message:
     location = [str(part) for part in problem["loc"]]
-    fields: dict[str, Any] = {"key": ".".join(location) or "(file)", **problem.get("ctx", {})}
+    context = {
+        name: f"{value:g}" if isinstance(value, float) else value for name, value in problem.get("ctx", {}).items()
+    }
+    fields: dict[str, Any] = {"key": ".".join(location) or "(file)", **context}
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(location[-1], _fields_at(problem["loc"][:-1]), 1)
         if near:
