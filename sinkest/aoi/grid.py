@@ -7,6 +7,7 @@ import math
 import numpy as np
 import shapely
 from affine import Affine
+from numba import njit
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Proj, Transformer
@@ -125,15 +126,24 @@ def pixel_area_m2(grid: GeoBox, window: Window | None = None) -> NDArray[np.floa
     step = lattice_step(abs(grid.affine.a))
     first_row, last_row = row0 // step, (row1 - 1) // step + 1
     first_col, last_col = col0 // step, (col1 - 1) // step + 1
-    lattice = _inverse_scale(grid, np.arange(first_row, last_row + 1) * step, np.arange(first_col, last_col + 1) * step)
-    row_node, row_part = np.divmod(np.arange(row0, row1) + 0.5, step)
-    col_node, col_part = np.divmod(np.arange(col0, col1) + 0.5, step)
-    upper = row_node.astype(np.int64) - first_row
-    left = col_node.astype(np.int64) - first_col
-    weight_y, weight_x = (row_part / step)[:, None], col_part / step
-    along = lattice[upper] * (1.0 - weight_y) + lattice[upper + 1] * weight_y
-    inverse = along[:, left] * (1.0 - weight_x) + along[:, left + 1] * weight_x
-    return inverse * abs(grid.affine.a * grid.affine.e)
+    lattice = _node_area_m2(grid, np.arange(first_row, last_row + 1) * step, np.arange(first_col, last_col + 1) * step)
+    area = np.empty((row1 - row0, col1 - col0))
+    _interpolate(lattice, row0 - first_row * step, col0 - first_col * step, step, area)
+    return area
+
+
+@njit(cache=True)
+def _interpolate(lattice, row0, col0, step, area):  # type: ignore[no-untyped-def]
+    """Fill `area` from the lattice, whose first node lies `row0`, `col0` pixels before the array's corner."""
+    for r in range(area.shape[0]):
+        node_y = (r + row0) // step
+        weight_y = ((r + row0) % step + 0.5) / step
+        for c in range(area.shape[1]):
+            node_x = (c + col0) // step
+            weight_x = ((c + col0) % step + 0.5) / step
+            left = lattice[node_y, node_x] * (1.0 - weight_y) + lattice[node_y + 1, node_x] * weight_y
+            right = lattice[node_y, node_x + 1] * (1.0 - weight_y) + lattice[node_y + 1, node_x + 1] * weight_y
+            area[r, c] = left * (1.0 - weight_x) + right * weight_x
 
 
 def _extent(grid: GeoBox, window: Window | None) -> tuple[int, int, int, int]:
@@ -147,8 +157,8 @@ def _extent(grid: GeoBox, window: Window | None) -> tuple[int, int, int, int]:
     return row0, row1, col0, col1
 
 
-def _inverse_scale(grid: GeoBox, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1 / areal scale at the corners (row, col) of pixels, (rows, cols)."""
+def _node_area_m2(grid: GeoBox, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
+    """True area that a pixel centred on each node would have; nodes are corners (row, col) of pixels."""
     crs = CRS.from_user_input(str(grid.crs))
     col, row = np.meshgrid(cols.astype(np.float64), rows.astype(np.float64))
     affine = grid.affine
@@ -156,4 +166,4 @@ def _inverse_scale(grid: GeoBox, rows: NDArray[np.int64], cols: NDArray[np.int64
     projection = Proj(crs)
     lon, lat = projection(x, y, inverse=True)
     scale = np.asarray(projection.get_factors(lon, lat).areal_scale, dtype=np.float64)
-    return (1.0 / scale).reshape(row.shape)
+    return (abs(affine.a * affine.e) / scale).reshape(row.shape)
