@@ -50,9 +50,16 @@ def _language(arguments: list[str]) -> str | None:
     return None
 
 
+class _InOrder(click.Group):
+    """A group that lists its commands in the order a user meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 def build() -> click.Group:
     """Make the command group in the language in force."""
-    group = click.Group("sinkest", help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
+    group = _InOrder("sinkest", help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
     group.params.append(
         click.Option(["--lang"], type=click.Choice(LANGUAGES), expose_value=False, help=text("cli.lang_help"))
     )
