@@ -1,0 +1,1 @@
+"""Learning from field data: tables, features at points, model recipes, validation, saved models."""
