@@ -34,10 +34,10 @@ QA_DTYPE: Mapping[str, type[np.unsignedinteger[Any]]] = {
     "fmask": np.uint8,
     "clear": np.uint8,
 }
-"""Data type of the quality band by its kind; ``clear`` is 1 where the ground was seen and 0 elsewhere."""
+"""Data type of the quality band by its kind; ``clear`` is 1 where the ground was seen and 0 where it was not."""
 
-QA_FILL: Mapping[str, int] = {"scl": 0, "qa_pixel": 1, "fmask": 255, "clear": 0}
-"""Value of the quality band where the scene has no data; every kind counts it as not clear."""
+QA_FILL: Mapping[str, int] = {"scl": 0, "qa_pixel": 1, "fmask": 255, "clear": 255}
+"""Value of the quality band where the scene has no data: never clear, and never grown by a dilation."""
 
 
 @dataclass(frozen=True, order=True)
@@ -111,12 +111,15 @@ class Source(ABC):
         What the quality band of the optical scenes holds; None where there is none.
     bands : tuple of str
         Common band names that at least some scenes have.
+    layers : mapping of str to str
+        Layers without a date that can be read beside the scenes, with their units.
     """
 
     name: str
     simulated: bool = False
     qa_kind: QaKind | None = None
     bands: tuple[str, ...] = ()
+    layers: Mapping[str, str] = {}
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -159,6 +162,22 @@ class Source(ABC):
     def elevation(self, grid: GeoBox) -> np.ndarray | None:
         """Elevation in metres, float32 (y, x) with NaN for no data; None if the source has no terrain."""
         return None
+
+    def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Read layers without a date: float32 (y, x) each, in the units of :attr:`layers`, NaN for no data."""
+        raise InputError("imagery.unknown_layers", source=self.name, given=", ".join(names), expected="-")
+
+    def read_with_margin(self, grid: GeoBox, scene: Scene, bands: Sequence[str], margin: int) -> dict[str, np.ndarray]:
+        """Read as :meth:`read` does, but with the quality band ``margin`` pixels wider on every side.
+
+        Clouds just outside a block then count in a dilation. Sources for which a read across the borders of file tiles
+        is dear override this.
+        """
+        if margin == 0 or self.qa_kind is None or scene.is_radar:
+            return self.read(grid, scene, bands)
+        found = self.read(grid.pad(margin), scene, bands)
+        inner = slice(margin, -margin)
+        return {name: values if name == QA else values[inner, inner] for name, values in found.items()}
 
     def bands_of(self, scene: Scene) -> tuple[str, ...]:
         """Bands this scene has: the radar bands of a radar scene, the others of an optical one."""
