@@ -1,0 +1,279 @@
+"""The feature cube: what a composite stores, how a block of it is built, and which features come of it in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from sinkest.errors import InputError, SourceError
+from sinkest.features import composite, indices, terrain
+from sinkest.features.mask import clear
+from sinkest.imagery.source import QA, Scene, Source
+
+Floats = NDArray[np.float32]
+Kind = Literal["reflectance", "backscatter", "index", "terrain", "count"]
+
+PERCENTILES = (10.0, 50.0, 90.0)
+TERRAIN = ("elevation", "slope", "northness", "eastness")
+_STORE: Mapping[str, tuple[float, str]] = {
+    "reflectance": (1e-4, "1"),
+    "index": (1e-4, "1"),
+    "backscatter": (1e-3, "dB"),
+    "count": (1.0, "1"),
+    "elevation": (0.25, "m"),
+    "slope": (0.01, "degree"),
+    "northness": (1e-4, "1"),
+    "eastness": (1e-4, "1"),
+}
+NODATA = -32768
+"""Stored value of a pixel without data; all layers are stored as int16."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the composite file: stored int16 times ``scale`` is the value in ``unit``."""
+
+    name: str
+    kind: Kind
+    scale: float
+    unit: str
+
+    def encode(self, values: Floats) -> NDArray[np.int16]:
+        """Values as they are stored; NaN becomes nodata, values beyond the range of the type its end."""
+        steps = np.rint(values.astype(np.float64) / self.scale)
+        stored = np.clip(np.where(np.isfinite(steps), steps, 0), NODATA + 1, 32767).astype(np.int16)
+        stored[~np.isfinite(values)] = NODATA
+        return stored
+
+    def decode(self, stored: NDArray[np.int16]) -> Floats:
+        """Stored numbers as values; nodata becomes NaN."""
+        values = (stored.astype(np.float64) * self.scale).astype(np.float32)
+        values[stored == NODATA] = np.nan
+        return values
+
+
+@dataclass(frozen=True)
+class CubeSpec:
+    """What is composed and which features are made of it.
+
+    Attributes
+    ----------
+    seasons : tuple of str
+        Names; each gets a composite of its own.
+    bands, radar_bands : tuple of str
+        Common band names of every season.
+    indices : tuple of str
+        Spectral indices of every season, names of spyndex.
+    phenology_index : str or None
+        Index of which the 10th, 50th and 90th percentile over all dates and their span are features.
+    terrain : bool
+    method : {"median", "medoid", "geomedian"}
+    dilate_px : int
+        Radius by which clouds and shadows are widened.
+    gap_fill : {"none", "year"}
+        With ``"year"``, a season without a look takes the composite of all dates; its count stays 0.
+    """
+
+    seasons: tuple[str, ...]
+    bands: tuple[str, ...]
+    radar_bands: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
+    phenology_index: str | None = None
+    terrain: bool = True
+    method: Literal["median", "medoid", "geomedian"] = "median"
+    dilate_px: int = 1
+    gap_fill: Literal["none", "year"] = "year"
+
+    def __post_init__(self) -> None:
+        for name in (*self.indices, *([self.phenology_index] if self.phenology_index else [])):
+            missing = [band for band in indices.needed_bands(name) if band not in self.bands]
+            if missing:
+                given = ", ".join(self.bands)
+                raise InputError("features.index_bands", index=name, missing=", ".join(missing), given=given)
+
+    @property
+    def halo(self) -> int:
+        """Pixels beyond a block that its values depend on."""
+        return max(self.dilate_px, 1 if self.terrain else 0)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers of the composite file, in order."""
+        layers = []
+        for season in self.seasons:
+            layers += [_layer(f"{season}_{band}", "reflectance") for band in self.bands]
+            layers += [_layer(f"{season}_{band}", "backscatter") for band in self.radar_bands]
+        layers += [_layer(name, "index") for name in self._phenology]
+        if self.terrain:
+            layers += [_layer(name, "terrain", name) for name in TERRAIN]
+        return (*layers, *(_layer(f"count_{season}", "count") for season in self.seasons))
+
+    @property
+    def _phenology(self) -> tuple[str, ...]:
+        name = self.phenology_index
+        return tuple(f"{name}_p{percent:.0f}" for percent in PERCENTILES) if name else ()
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of `features`."""
+        stored = [layer.name for layer in self.layers if layer.kind != "count"]
+        made = [f"{season}_{name}" for season in self.seasons for name in self.indices]
+        span = [f"{self.phenology_index}_span"] if self.phenology_index else []
+        return (*stored, *made, *span)
+
+    def features(self, layers: Mapping[str, Floats]) -> Floats:
+        """Features of a block.
+
+        Parameters
+        ----------
+        layers : mapping of str to float32 array (y, x)
+            Decoded layers by name.
+
+        Returns
+        -------
+        float32 array (n_features, y, x)
+            NaN where a layer it needs is NaN.
+        """
+        stored = [layers[layer.name] for layer in self.layers if layer.kind != "count"]
+        made = []
+        for season in self.seasons:
+            bands = {band: layers[f"{season}_{band}"] for band in self.bands}
+            made += list(indices.compute(self.indices, bands).values())
+        span = [layers[self._phenology[-1]] - layers[self._phenology[0]]] if self._phenology else []
+        return np.stack([*stored, *made, *span]).astype(np.float32, copy=False)
+
+
+def _layer(name: str, kind: Kind, store: str | None = None) -> Layer:
+    scale, unit = _STORE[store or kind]
+    return Layer(name, kind, scale, unit)
+
+
+def build_block(
+    source: Source,
+    grid: GeoBox,
+    block: tuple[slice, slice],
+    spec: CubeSpec,
+    scenes: Mapping[str, Sequence[Scene]],
+) -> dict[str, Floats]:
+    """All layers of one block, from its scenes.
+
+    Reads as many pixels more on each side as the values depend on, so that they do not depend on the block.
+
+    Parameters
+    ----------
+    source : Source
+    grid : GeoBox
+        Grid of the run.
+    block : (slice, slice)
+        Rows and columns.
+    spec : CubeSpec
+    scenes : mapping of str to sequence of Scene
+        Scenes by season.
+
+    Returns
+    -------
+    dict of str to float32 array (y, x)
+        By the names of ``spec.layers``; radar in dB.
+    """
+    halo = spec.halo
+    wide = grid[block].pad(halo)
+    inner = (slice(halo, wide.shape[0] - halo), slice(halo, wide.shape[1] - halo))
+    optical = {season: _optical(source, wide, inner, spec, found) for season, found in scenes.items()}
+    whole = np.concatenate([stack for stack in optical.values() if len(stack)])
+    shape = tuple(grid[block].shape)
+    layers: dict[str, Floats] = {}
+    for season in spec.seasons:
+        stack = optical[season]
+        seen = composite.count_valid(stack[:, 0]) if len(stack) else np.zeros(shape, dtype=np.int32)
+        layers[f"count_{season}"] = seen.astype(np.float32)
+        values = _compose(stack, spec.method, shape)
+        if spec.gap_fill == "year" and (seen == 0).any():
+            values = np.where(seen == 0, _compose(whole, spec.method, shape), values)
+        layers |= {f"{season}_{band}": values[i] for i, band in enumerate(spec.bands)}
+        layers |= _radar(source, grid[block], spec, season, scenes[season])
+    if spec.phenology_index:
+        layers |= _phenology(whole, spec, spec.phenology_index)
+    if spec.terrain:
+        layers |= _terrain(source, wide, inner)
+    return layers
+
+
+def _optical(
+    source: Source, wide: GeoBox, inner: tuple[slice, slice], spec: CubeSpec, scenes: Sequence[Scene]
+) -> Floats:
+    """Masked reflectance of a season, (t, b, y, x)."""
+    dates = [scene for scene in scenes if set(spec.bands) <= set(source.bands_of(scene))]
+    shape = tuple(np.empty(wide.shape, dtype=np.bool_)[inner].shape)
+    stack = np.empty((len(dates), len(spec.bands), *shape), dtype=np.float32)
+    for t, scene in enumerate(dates):
+        read = source.read(wide, scene, spec.bands)
+        whole = np.logical_and.reduce([np.isfinite(read[band]) for band in spec.bands])
+        if source.qa_kind is not None:
+            whole &= clear(read[QA], source.qa_kind, spec.dilate_px)
+        for b, band in enumerate(spec.bands):
+            stack[t, b] = np.where(whole, read[band], np.nan)[inner]
+    return stack
+
+
+def _compose(stack: Floats, method: str, shape: tuple[int, ...]) -> Floats:
+    if len(stack) == 0:
+        return np.full((stack.shape[1], *shape), np.nan, dtype=np.float32)
+    if method == "median":
+        return np.stack([composite.median(stack[:, band]) for band in range(stack.shape[1])])
+    return composite.medoid(stack) if method == "medoid" else composite.geomedian(stack)
+
+
+def _radar(source: Source, grid: GeoBox, spec: CubeSpec, season: str, scenes: Sequence[Scene]) -> dict[str, Floats]:
+    """Median backscatter of a season in dB."""
+    if not spec.radar_bands:
+        return {}
+    dates = [scene for scene in scenes if set(spec.radar_bands) <= set(source.bands_of(scene))]
+    reads = [source.read(grid, scene, spec.radar_bands) for scene in dates]
+    layers = {}
+    for band in spec.radar_bands:
+        linear = np.full(tuple(grid.shape), np.nan, dtype=np.float32)
+        if reads:
+            linear = composite.median(np.stack([read[band] for read in reads]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            decibel = 10.0 * np.log10(linear)
+        layers[f"{season}_{band}"] = np.where(np.isfinite(decibel), decibel, np.nan).astype(np.float32)
+    return layers
+
+
+def _phenology(whole: Floats, spec: CubeSpec, index: str) -> dict[str, Floats]:
+    bands = {band: whole[:, i] for i, band in enumerate(spec.bands)}
+    series = indices.compute([index], bands)[index]
+    values = composite.percentiles(series, PERCENTILES)
+    return {f"{index}_p{percent:.0f}": values[i] for i, percent in enumerate(PERCENTILES)}
+
+
+def _terrain(source: Source, wide: GeoBox, inner: tuple[slice, slice]) -> dict[str, Floats]:
+    elevation = source.elevation(wide)
+    if elevation is None:
+        raise SourceError("features.no_elevation", kind="missing", source=source.name)
+    slope, northness, eastness = terrain.slope_aspect(elevation, abs(float(wide.resolution.x)))
+    return {name: values[inner] for name, values in zip(TERRAIN, (elevation, slope, northness, eastness), strict=True)}
+
+
+def check_counts(season: str, counts: Mapping[int, int]) -> None:
+    """Refuse a season in which no pixel of the area was ever seen.
+
+    Parameters
+    ----------
+    season : str
+    counts : mapping of int to int
+        Number of looks to number of pixels.
+
+    Raises
+    ------
+    SourceError
+        If every pixel has 0 looks.
+    """
+    if not any(pixels for looks, pixels in counts.items() if looks > 0):
+        raise SourceError("features.blind_season", kind="empty", season=season)
