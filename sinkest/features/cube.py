@@ -1,4 +1,4 @@
-"""The feature cube: what a composite stores, how a block of it is built, and which features come of it in what order."""
+"""The feature cube: what a composite stores, how a block is built, and which features come of it in what order."""
 
 from __future__ import annotations
 
@@ -97,11 +97,6 @@ class CubeSpec:
                 given = ", ".join(self.bands)
                 raise InputError("features.index_bands", index=name, missing=", ".join(missing), given=given)
 
-    @property
-    def halo(self) -> int:
-        """Pixels beyond a block that its values depend on."""
-        return max(self.dilate_px, 1 if self.terrain else 0)
-
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Layers of the composite file, in order."""
@@ -181,12 +176,12 @@ def build_block(
     dict of str to float32 array (y, x)
         By the names of ``spec.layers``; radar in dB.
     """
-    halo = spec.halo
-    wide = grid[block].pad(halo)
-    inner = (slice(halo, wide.shape[0] - halo), slice(halo, wide.shape[1] - halo))
-    optical = {season: _optical(source, wide, inner, spec, found) for season, found in scenes.items()}
-    whole = np.concatenate([stack for stack in optical.values() if len(stack)])
-    shape = tuple(grid[block].shape)
+    here = grid[block]
+    optical = {season: _optical(source, here, spec, found) for season, found in scenes.items()}
+    whole = np.concatenate(list(optical.values()))
+    if len(whole) == 0:
+        raise SourceError("features.no_scene", kind="empty", source=source.name, bands=", ".join(spec.bands))
+    shape = tuple(here.shape)
     layers: dict[str, Floats] = {}
     for season in spec.seasons:
         stack = optical[season]
@@ -196,28 +191,27 @@ def build_block(
         if spec.gap_fill == "year" and (seen == 0).any():
             values = np.where(seen == 0, _compose(whole, spec.method, shape), values)
         layers |= {f"{season}_{band}": values[i] for i, band in enumerate(spec.bands)}
-        layers |= _radar(source, grid[block], spec, season, scenes[season])
+        layers |= _radar(source, here, spec, season, scenes[season])
     if spec.phenology_index:
         layers |= _phenology(whole, spec, spec.phenology_index)
     if spec.terrain:
-        layers |= _terrain(source, wide, inner)
+        layers |= _terrain(source, here)
     return layers
 
 
-def _optical(
-    source: Source, wide: GeoBox, inner: tuple[slice, slice], spec: CubeSpec, scenes: Sequence[Scene]
-) -> Floats:
+def _optical(source: Source, grid: GeoBox, spec: CubeSpec, scenes: Sequence[Scene]) -> Floats:
     """Masked reflectance of a season, (t, b, y, x)."""
     dates = [scene for scene in scenes if set(spec.bands) <= set(source.bands_of(scene))]
-    shape = tuple(np.empty(wide.shape, dtype=np.bool_)[inner].shape)
-    stack = np.empty((len(dates), len(spec.bands), *shape), dtype=np.float32)
+    stack = np.empty((len(dates), len(spec.bands), *grid.shape), dtype=np.float32)
+    margin = spec.dilate_px
+    inner = slice(margin, -margin or None)
     for t, scene in enumerate(dates):
-        read = source.read(wide, scene, spec.bands)
+        read = source.read_with_margin(grid, scene, spec.bands, margin)
         whole = np.logical_and.reduce([np.isfinite(read[band]) for band in spec.bands])
         if source.qa_kind is not None:
-            whole &= clear(read[QA], source.qa_kind, spec.dilate_px)
+            whole &= clear(read[QA], source.qa_kind, margin)[inner, inner]
         for b, band in enumerate(spec.bands):
-            stack[t, b] = np.where(whole, read[band], np.nan)[inner]
+            stack[t, b] = np.where(whole, read[band], np.nan)
     return stack
 
 
@@ -253,12 +247,12 @@ def _phenology(whole: Floats, spec: CubeSpec, index: str) -> dict[str, Floats]:
     return {f"{index}_p{percent:.0f}": values[i] for i, percent in enumerate(PERCENTILES)}
 
 
-def _terrain(source: Source, wide: GeoBox, inner: tuple[slice, slice]) -> dict[str, Floats]:
-    elevation = source.elevation(wide)
+def _terrain(source: Source, grid: GeoBox) -> dict[str, Floats]:
+    elevation = source.elevation(grid.pad(1))
     if elevation is None:
         raise SourceError("features.no_elevation", kind="missing", source=source.name)
-    slope, northness, eastness = terrain.slope_aspect(elevation, abs(float(wide.resolution.x)))
-    return {name: values[inner] for name, values in zip(TERRAIN, (elevation, slope, northness, eastness), strict=True)}
+    values = (elevation, *terrain.slope_aspect(elevation, abs(float(grid.resolution.x))))
+    return {name: layer[1:-1, 1:-1] for name, layer in zip(TERRAIN, values, strict=True)}
 
 
 def check_counts(season: str, counts: Mapping[int, int]) -> None:

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.aoi import Zones, build_grid, geodesic_area_m2, read_zones
 from sinkest.config import LoadedConfig, Season
 from sinkest.errors import ConfigError
-from sinkest.features.cube import CubeSpec, SeasonSpec
-from sinkest.imagery.source import Period, Source
+from sinkest.features.cube import CubeSpec
+from sinkest.imagery.source import Period, Scene, Source, in_order
+from sinkest.mapping.engine import Block
 from sinkest.mapping.zonal import ZoneIndex
 from sinkest.progress import Progress
 from sinkest.runstore import RunStore, code_version
@@ -107,6 +110,35 @@ class Run:
         """What the composite holds and which features come of it."""
         return make_cube(self.config)
 
+    def scenes(self) -> dict[str, list[Scene]]:
+        """By season, the scenes that its composite is made of, in order of time."""
+        return {
+            season: sorted(
+                {scene.id: scene for one in periods for scene in self.source.search(self.grid, one)}.values(),
+                key=in_order,
+            )
+            for season, periods in self.periods.items()
+        }
+
+    def inside(self, block: Block) -> NDArray[np.bool_]:
+        """Pixels of a block that belong to a zone, wholly or in part; bool (y, x)."""
+        zones = self.index.block(block.window)
+        inside = zones.label >= 0
+        inside[zones.edge_row, zones.edge_col] = True
+        return inside
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What every map file says of itself."""
+        from sinkest import __version__
+
+        tags = {"RUN": self.spec.name, "YEAR": str(self.spec.year), "SOFTWARE": f"sinkest {__version__}"}
+        if self.spec.forest is not None:
+            tags["DEFINITION"] = self.spec.forest.definition
+        if self.source.simulated:
+            tags["SIMULATED"] = "SIMULATED 模拟数据"
+        return tags
+
     # -- keys -----------------------------------------------------------------------------------------------------
 
     def hashes(self, paths: Iterable[Path]) -> dict[str, str]:
@@ -128,6 +160,45 @@ class Run:
     def base_parts(self) -> dict[str, Any]:
         """What every stage depends on."""
         return {"code": code_version(), "year": self.spec.year, "seed": self.spec.seed}
+
+
+def make_source(config: LoadedConfig) -> Source:
+    """The imagery source that a configuration names."""
+    imagery = config.spec.imagery
+    if imagery.source == "simulated":
+        from sinkest.imagery.simulated import SimulatedSource
+
+        options = imagery.simulated
+        return SimulatedSource(
+            seed=options.seed,
+            year=config.spec.year,
+            scenes_per_season=options.scenes_per_season,
+            cloudiness=options.cloudiness,
+            radar=options.radar,
+        )
+    from sinkest.imagery.local import StackSource, StaticSource
+
+    if imagery.source == "static" and imagery.static is not None:
+        return StaticSource({name: config.file(path) for name, path in imagery.static.layers.items()})
+    if imagery.stack is None:
+        raise ConfigError("config.own_source_section", key="imagery", source=imagery.source)
+    return StackSource(**imagery.stack.model_dump())
+
+
+def make_cube(config: LoadedConfig) -> CubeSpec:
+    """What a configuration composes and which features it makes."""
+    features = config.spec.features
+    return CubeSpec(
+        seasons=tuple(season.name for season in config.spec.imagery.seasons),
+        bands=features.bands,
+        radar_bands=features.radar_bands,
+        indices=features.indices,
+        phenology_index=features.phenology_index,
+        terrain=features.terrain,
+        method=features.composite,
+        dilate_px=features.dilate_px,
+        gap_fill=features.gap_fill,
+    )
 
 
 def season_period(season: Season, year: int) -> Period:
