@@ -102,7 +102,7 @@ class Estimate:
     def scaled(self, factor: float) -> Self:
         """Return the same estimate times a known constant, e.g. a mean per hectare times the hectares.
 
-        Every field whose name is ``estimate`` or starts with ``variance`` is scaled; others stay as they are.
+        Every field whose name is ``estimate`` or starts with ``variance`` is scaled; others, tables among them, stay.
         """
         changes: dict[str, Any] = {}
         for field in fields(self):
@@ -133,6 +133,39 @@ class Estimate:
     def _extra(self) -> list[tuple[str, Any]]:
         shown = {field.name for field in fields(Estimate)}
         return [(field.name, getattr(self, field.name)) for field in fields(self) if field.name not in shown]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MeanEstimate(Estimate):
+    """A mean per unit, with the variances for random and for systematic samples side by side.
+
+    Attributes
+    ----------
+    variance : float
+        The one of the two that fits how the sample was laid out.
+    variance_random : float
+        As if the units had been drawn at random.
+    variance_local : float or None
+        From local differences, for systematic grids; None where no positions were given.
+    population_size : float or None
+        Number of units in the population, or its area in units of the plots' reference area.
+    """
+
+    variance_random: float
+    variance_local: float | None = None
+    population_size: float | None = None
+
+    def total(self) -> Self:
+        """Return the total over the population; tables and weights of the result stay as they are.
+
+        Raises
+        ------
+        InputError
+            If the population size is not known.
+        """
+        if self.population_size is None:
+            raise InputError("estimate.population_size_missing")
+        return replace(self.scaled(self.population_size), population_size=None)
 
 
 def _short(value: Any) -> str:

@@ -63,6 +63,7 @@ class Units:
     observed : array, shape (n,)
         Share of the unit that was observed.
     cluster : array of int, shape (n,) or None
+        A label used in two strata is one cluster that reaches over both.
     """
 
     stratum: Integers
@@ -107,6 +108,11 @@ class Units:
             return self.sums(self.count)
         pairs = np.unique(np.column_stack([self.stratum, self.cluster]), axis=0)
         return np.bincount(pairs[:, 0], minlength=len(self.labels)).astype(np.float64)
+
+    @property
+    def total(self) -> int:
+        """Sampling units over all strata; a cluster counts once, however many strata it reaches."""
+        return int(self.count.sum()) if self.cluster is None else len(np.unique(self.cluster))
 
     def crossed(self) -> bool:
         """Whether a cluster reaches over several strata."""
@@ -177,7 +183,7 @@ def _pool_single(units: Units, n: Floats, variance: Floats, shape: tuple[int, ..
 def combine(
     found: Moments, weight: Floats, scheme: Scheme = "stratified", fraction: Floats | float = 0.0
 ) -> tuple[Floats, Floats]:
-    """Mean over all strata and its covariance.
+    """Mean over all strata, and what each stratum adds to its covariance.
 
     Parameters
     ----------
@@ -194,15 +200,15 @@ def combine(
     Returns
     -------
     mean : array, shape (k,)
-    variance : array, shape (k, k) or (k,)
+    parts : array, shape (H, k, k) or (H, k)
     """
-    mean = weight @ found.mean
     if scheme == "post_stratified":
         n = found.n.sum()
         factor = (weight * found.n + (1.0 - weight) * found.n / n) / n
     else:
         factor = weight**2
-    return mean, np.tensordot(factor * (1.0 - np.asarray(fraction)), found.variance, axes=1)
+    factor = factor * (1.0 - np.asarray(fraction))
+    return weight @ found.mean, factor.reshape(-1, *[1] * (found.variance.ndim - 1)) * found.variance
 
 
 def combine_crossed(units: Units, values: Floats, weight: Floats, fraction: float = 0.0) -> tuple[Floats, Floats]:
@@ -218,7 +224,7 @@ def combine_crossed(units: Units, values: Floats, weight: Floats, fraction: floa
     """
     if units.cluster is None:
         raise InputError("estimate.too_few", name="cluster", given=0, expected=2)
-    m = int(units.cluster.max()) + 1
+    m = units.total
     if m < 2:
         raise InputError("estimate.too_few", name="cluster", given=m, expected=2)
     means = units.means(values)
