@@ -23,6 +23,8 @@ _KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "version": (int,),
         "name_en": (str,),
         "name_zh": (str,),
+        "text_en": (str,),
+        "text_zh": (str,),
         "classes": (list,),
         "coverage": (bool,),
         "min_area_ha": (int, float),
@@ -48,6 +50,8 @@ class Definition:
         Id without the version, e.g. ``"forest_current_rule"``.
     version : int
     name_en, name_zh : str
+    text_en, text_zh : str
+        The rule in words.
     classes : tuple of str
         Ids of the land-cover classes that count; empty where they are not published.
     coverage : bool
@@ -67,6 +71,8 @@ class Definition:
     version: int
     name_en: str
     name_zh: str
+    text_en: str
+    text_zh: str
     classes: tuple[str, ...]
     coverage: bool
     oil_tea: str

@@ -20,6 +20,7 @@ import pandas as pd
 
 from sinkest.account.reading import Row, nearest, number, read_csv
 from sinkest.errors import InputError
+from sinkest.messages import LANGUAGES, catalogue, text
 
 STATUSES = ("SRC", "SRC2", "DER", "MEM")
 UNITS: Mapping[str, str] = MappingProxyType(
@@ -233,12 +234,31 @@ def shipped_table(name: str) -> FactorTable:
 
 
 def used_frame(factors: Iterable[Factor]) -> pd.DataFrame:
-    """Coefficients as a data frame without repeats, in order of table, set, parameter, type and level."""
-    columns = [*Factor.__dataclass_fields__, "provisional"]
-    records = [asdict(factor) | {"provisional": factor.provisional} for factor in dict.fromkeys(factors)]
+    """Coefficients as a data frame without repeats, in order of table, set, parameter, type and level.
+
+    Beside the attributes of :class:`Factor` it has ``provisional`` and the names ``name``, ``name_zh``, ``name_en``.
+    """
+    columns = [*Factor.__dataclass_fields__, "provisional", "name", "name_zh", "name_en"]
+    records = [
+        asdict(factor)
+        | {"provisional": factor.provisional, "name": " / ".join((factor.set_id, factor.parameter, factor.type_id))}
+        | {f"name_{language}": _name(factor, language) for language in LANGUAGES}
+        for factor in dict.fromkeys(factors)
+    ]
     frame = pd.DataFrame.from_records(records, columns=columns)
     order = ["table", "set_id", "parameter", "type_id", "from_level"]
     return frame.sort_values(order, kind="stable", ignore_index=True)
+
+
+def _name(factor: Factor, language: str) -> str:
+    parts = [factor.set_id]
+    for kind, identifier in (("parameter", factor.parameter), ("type", factor.type_id)):
+        key = f"account.{kind}_{identifier}"
+        parts.append(text(key, language) if key in catalogue() else identifier)
+    if factor.from_level is not None:
+        end = "" if factor.below_level is None else f"{factor.below_level:g}"
+        parts.append(f"{factor.from_level:g}-{end}")
+    return " · ".join(parts)
 
 
 def _factor(file: str, table: str, row: Row) -> Factor:

@@ -17,7 +17,7 @@ from sinkest.account.inputs import CITY
 from sinkest.account.montecarlo import Array, Summary
 from sinkest.account.simulation import World, central
 from sinkest.account.sink import sink_by_ratio_t_co2_yr, sink_t_co2_yr
-from sinkest.account.wetland import WetlandTerms
+from sinkest.account.wetland import UNLISTED_WATER, WetlandTerms
 
 COLUMNS = (
     "quantity",
@@ -148,7 +148,7 @@ def wetland_rows(terms: WetlandTerms, keeping: Bookkeeping) -> list[dict[str, An
         row |= {"value": value, "se": se, "low": value - half, "high": value + half}
         if mapped.any():
             row["low"] = max(row["low"], 0.0)
-        if kind == "unlisted_water":
+        if kind == UNLISTED_WATER:
             row["note"] = "account.note_unlisted_water"
         records.append(row)
     return records

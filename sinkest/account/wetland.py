@@ -26,7 +26,7 @@ from sinkest.messages import Message
 
 WATER_KINDS = ("river", "lake", "reservoir", "pond")
 MARSH_KINDS = ("marsh", "small_wetland")
-UNLISTED_WATER = "unlisted_water"
+UNLISTED_WATER = "water"
 BALANCE_COLUMNS = (
     "zone",
     "kind",
@@ -100,7 +100,7 @@ class WetlandTerms:
 
 
 def rates(coefficients: Coefficients, form: str) -> Rates:
-    """Rates of a form of wetland: a kind, ``reservoir_old``, ``reservoir_young`` or ``unlisted_water``.
+    """Rates of a form of wetland: a kind, ``reservoir_old``, ``reservoir_young`` or ``water``.
 
     No credible default for burial exists for rivers, ponds, newly flooded land and water of unknown kind: zero is
     booked. Methane of rivers and of water of unknown kind is not assessed: NaN.
@@ -178,7 +178,7 @@ def wetland_terms(
     """Wetland areas from the site list and the map, without counting any hectare twice.
 
     Listed sites come first with their own areas. Mapped water and marsh beyond what is listed follow as
-    ``unlisted_water`` (kind unknown: no burial booked) and ``marsh``.
+    ``water`` (kind unknown: no burial booked) and ``marsh``.
 
     Parameters
     ----------

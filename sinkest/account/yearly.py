@@ -131,7 +131,8 @@ class AccountResult:
     factors_used : DataFrame
         Every coefficient behind the rows and their intervals, with unit, source and status.
     shares : DataFrame
-        ``quantity, zone, group, share``: which source of error carries how much of the variance.
+        ``quantity, zone, source, share``: which source of error carries how much of the variance; ``source`` is the id
+        of a text, e.g. ``"account.source_sampling"``.
     notes : tuple of Message
         What a reader must know.
     stock_detail, sink_detail : DataFrame
@@ -344,7 +345,7 @@ def _shares(world: World, first: Draws, second: Draws) -> pd.DataFrame:
         for zone in zones_of(world, quantity)[0]:
             index = world.zones.index(zone)
             records += [
-                {"quantity": quantity, "zone": zone, "group": group, "share": float(values[index])}
+                {"quantity": quantity, "zone": zone, "source": f"account.source_{group}", "share": float(values[index])}
                 for group, values in groups.items()
             ]
-    return pd.DataFrame.from_records(records, columns=["quantity", "zone", "group", "share"])
+    return pd.DataFrame.from_records(records, columns=["quantity", "zone", "source", "share"])
