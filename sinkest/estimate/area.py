@@ -76,7 +76,7 @@ def stratified_area(
     --------
     >>> found = stratified_area([[97, 0, 3], [3, 279, 18], [2, 1, 97]], [22353, 1122543, 610228])
     >>> found.area[0].round(1), found.se[0].round(1)
-    (np.float64(45112.4), np.float64(10751.9))
+    (np.float64(45112.4), np.float64(10751.4))
     """
     table, rows, columns = _count_matrix(counts)
     areas = _per_row("stratum_area", stratum_area, rows)
