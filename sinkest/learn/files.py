@@ -66,8 +66,8 @@ class RawTable:
             if given == wanted:
                 continue
             if given not in self.cells:
-                columns = ", ".join(self.cells)
-                message = Message.of("learn.renamed_missing", column=given, wanted=wanted, columns=columns)
+                present = ", ".join(self.cells)
+                message = Message.of("learn.renamed_missing", column=given, wanted=wanted, columns=present)
                 self.problems.append((0, message))
             elif wanted in self.cells:
                 self.problems.append((0, Message.of("learn.renamed_taken", column=given, wanted=wanted)))
