@@ -49,7 +49,7 @@ def read_places(raw: RawTable, schema: TableSchema, problems: Problems, datum: D
     column = _wkt_column(raw)
     told = np.zeros(len(raw), dtype=bool)
     if raw.geometry is not None:
-        series = _of_file(raw, problems, told)
+        series = _of_file(raw, raw.geometry, problems, told)
         _check_shapes(series, schema, problems, told)
     elif schema.shape == "point" and {"lon", "lat"} <= set(raw.cells):
         series = _of_columns(raw, problems)
@@ -109,9 +109,7 @@ def _of_wkt(raw: RawTable, column: str, problems: Problems, told: NDArray[np.boo
     return gpd.GeoSeries(shapes, crs=GEOGRAPHIC)
 
 
-def _of_file(raw: RawTable, problems: Problems, told: NDArray[np.bool_]) -> gpd.GeoSeries:
-    series = raw.geometry
-    assert series is not None  # noqa: S101 - for the type checker; the caller has looked
+def _of_file(raw: RawTable, series: gpd.GeoSeries, problems: Problems, told: NDArray[np.bool_]) -> gpd.GeoSeries:
     for name in ("lon", "lat"):
         # The drawn point counts; columns beside it may be older than its last move.
         raw.cells.pop(name, None)
