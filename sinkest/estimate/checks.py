@@ -74,15 +74,20 @@ def labels(name: str, values: ArrayLike, n: int | None = None) -> NDArray[Any]:
     InputError
         If a label is missing or the length is wrong.
     """
-    series = pd.Series(np.ma.filled(values) if isinstance(values, np.ma.MaskedArray) else values).reset_index(drop=True)
-    if n is not None and len(series) != n:
-        raise InputError("estimate.wrong_length", name=name, given=len(series), expected=n)
-    missing = series.isna().to_numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        hidden, values = np.ma.getmaskarray(values), values.data.astype(object)
+        values[hidden] = None
+    array = values if isinstance(values, np.ndarray) else pd.Series(values).to_numpy()
+    if array.ndim != 1:
+        raise InputError("estimate.not_one_dimensional", name=name, shape=array.shape)
+    if n is not None and len(array) != n:
+        raise InputError("estimate.wrong_length", name=name, given=len(array), expected=n)
+    missing = np.asarray(pd.isna(array))
     if missing.any():
         raise InputError(
             "estimate.missing_label", name=name, count=int(missing.sum()), row=int(np.flatnonzero(missing)[0])
         )
-    return series.to_numpy()
+    return array
 
 
 def mapping(name: str, values: Mapping[Any, float] | pd.Series) -> dict[Any, float]:

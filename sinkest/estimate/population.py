@@ -132,8 +132,8 @@ def population_means(values: Floats, design: Design) -> Means:
     cluster = None if design.cluster is None else labels("cluster", design.cluster, n)
     if cluster is not None and design.n_by_stratum is not None:
         raise InputError("estimate.clusters_with_unlisted")
-    estimate, parts, spare, rows = np.zeros(values.shape[1]), [], [], []
-    scores, notes = np.zeros_like(values), []
+    estimate, parts, spare = np.zeros(values.shape[1]), [], []
+    scores, names, rows, notes = np.zeros_like(values), [], [], []
     count = 0
     for part in _parts(design, stratum, n):
         units, padded = _units(part, values, stratum, probability, observed, cluster)
@@ -147,8 +147,10 @@ def population_means(values: Floats, design: Design) -> Means:
         scores[part.rows] = part.area * influence[: len(part.rows)]
         count += units.total
         variance = float(parts[-1][:, 0, 0].sum())
-        rows.append((part.name, part.area * mean[0], np.sqrt(variance), variance, mean[0], part.area, units.total))
-    by_unit = pd.DataFrame(rows, columns=["unit", "estimate", "se", "variance", "mean", "area", "n"]).set_index("unit")
+        names.append(part.name)
+        rows.append((part.area * mean[0], np.sqrt(variance), variance, mean[0], part.area, units.total))
+    index = pd.Index(names, name="unit", tupleize_cols=False)
+    by_unit = pd.DataFrame(rows, columns=["estimate", "se", "variance", "mean", "area", "n"], index=index)
     return Means(
         estimate, np.concatenate(parts), np.concatenate(spare), count, scores, by_unit, tuple(dict.fromkeys(notes))
     )

@@ -85,10 +85,11 @@ class Units:
         cluster: NDArray[Any] | None = None,
     ) -> Units:
         """Code the strata by their position in ``labels`` and fill in what is not given with ones."""
-        codes = pd.Index(labels, tupleize_cols=False).get_indexer(pd.Index(stratum, tupleize_cols=False))
+        place = {label: h for h, label in enumerate(labels)}
+        codes = np.array([place[label] for label in stratum.tolist()], dtype=np.intp)
         ones = np.ones(len(codes))
         return cls(
-            codes.astype(np.intp),
+            codes,
             labels,
             ones if weight is None else weight,
             ones if count is None else count,
