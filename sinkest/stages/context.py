@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
@@ -16,13 +16,16 @@ from odc.geo.geobox import GeoBox
 
 from sinkest.aoi import Zones, build_grid, geodesic_area_m2, read_zones
 from sinkest.config import LoadedConfig, Season
-from sinkest.errors import ConfigError
+from sinkest.errors import ConfigError, RunError
 from sinkest.features.cube import CubeSpec
 from sinkest.imagery.source import Period, Scene, Source, in_order
 from sinkest.mapping.engine import Block
 from sinkest.mapping.zonal import ZoneIndex
-from sinkest.progress import Progress
+from sinkest.progress import Progress, Silent
 from sinkest.runstore import RunStore, code_version
+
+if TYPE_CHECKING:
+    from sinkest.simulate.landscape import Landscape
 
 
 class Run:
@@ -156,10 +159,30 @@ class Run:
         """SHA-256 of a file named in the configuration; None where none is named."""
         return None if value is None else self.store.input_hash(self.config.file(value))
 
+    def key_of(self, stage: str) -> str:
+        """Key of a finished stage that another one builds on."""
+        seal = self.store.seal(stage)
+        if seal is None:
+            raise RunError("run.no_stage", stage=stage, folder=self.store.root)
+        return str(seal["key"])
+
     @cached_property
     def base_parts(self) -> dict[str, Any]:
         """What every stage depends on."""
         return {"code": code_version(), "year": self.spec.year, "seed": self.spec.seed}
+
+
+def place(config: LoadedConfig) -> tuple[Zones, GeoBox]:
+    """Zones and grid of a configuration, without a run."""
+    run = Run(config, RunStore(config.run_folder), Silent(), 1, 512)
+    return run.zones, run.grid
+
+
+def make_landscape(config: LoadedConfig) -> Landscape:
+    """The virtual city behind a configuration with simulated imagery."""
+    from sinkest.simulate.landscape import Landscape
+
+    return Landscape(config.spec.imagery.simulated.seed)
 
 
 def make_source(config: LoadedConfig) -> Source:

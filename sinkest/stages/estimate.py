@@ -1,0 +1,420 @@
+"""Stage estimate: the tidy table, the account, the verdicts, and what a reader needs to judge them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import rasterio
+from numpy.typing import NDArray
+
+from sinkest.account.definitions import definition
+from sinkest.account.yearly import AccountOptions, AccountResult, carbon_account
+from sinkest.errors import InputError
+from sinkest.estimate.accuracy import AreaEstimate
+from sinkest.learn.places import grid_position
+from sinkest.learn.scores import bias_by_bin
+from sinkest.learn.table import notes, read_reference, read_sites, read_strata
+from sinkest.messages import Message
+from sinkest.runstore import content_key, pretty_json, write_bytes
+from sinkest.stages import inference, mapping, train
+from sinkest.stages.checks import check_estimates
+from sinkest.stages.context import Run
+from sinkest.stages.inference import CITY, Areas, Frame, Stock
+from sinkest.targets import assess, read_targets, remarks, trajectory
+
+NAME = "estimate"
+TABLES = (
+    "estimates",
+    "targets",
+    "trajectory",
+    "factors",
+    "shares",
+    "stock_detail",
+    "sink_detail",
+    "wetland",
+    "conversion_sets",
+)
+DAYS_A_YEAR = 365.25
+
+
+def parts(run: Run) -> dict[str, Any]:
+    """What the estimates depend on."""
+    spec = run.spec
+    return {
+        **run.base_parts,
+        "map": run.key_of(mapping.NAME),
+        "estimate": spec.estimate.model_dump(mode="json"),
+        "account": spec.account.model_dump(mode="json"),
+        "wetland": spec.wetland.model_dump(mode="json"),
+        "targets": spec.targets.model_dump(mode="json") if spec.targets else None,
+        "files": {
+            name: run.file_hash(value)
+            for name, value in {
+                "reference": spec.estimate.reference,
+                "strata": spec.estimate.strata,
+                "sites": spec.wetland.sites,
+                "targets": spec.targets.path if spec.targets else None,
+            }.items()
+        },
+    }
+
+
+def work(run: Run, folder: Path) -> None:
+    """Estimate everything the run has the data for, and say what it has not."""
+    run.progress.begin(NAME, 4)
+    book = _Book(run)
+    sums = mapping.read_sums(run.store.folder(mapping.NAME))
+    areas = _areas(run, book, sums)
+    run.progress.advance(1)
+    stocks = _stock(run, book, sums, areas)
+    run.progress.advance(1)
+    account = _account(run, book, sums, areas, stocks)
+    run.progress.advance(1)
+    estimates = inference.tidy(book.rows)
+    if account is not None:
+        estimates = pd.concat([estimates, account.rows[list(inference.COLUMNS)]], ignore_index=True)
+    check_estimates(estimates, book.frame, run.zones.area_m2, sums)
+    tables = {"estimates": estimates, **_judged(run, book, estimates)}
+    if account is not None:
+        tables |= {
+            "factors": account.factors_used,
+            "shares": account.shares,
+            "stock_detail": account.stock_detail,
+            "sink_detail": account.sink_detail,
+            "wetland": account.wetland,
+            "conversion_sets": account.conversion_sets,
+        }
+        book.notes += account.notes
+    _write(run, folder, book, tables, areas, stocks)
+    run.progress.advance(1)
+    run.progress.end(NAME)
+
+
+class _Book:
+    """Rows and notes as they come in."""
+
+    def __init__(self, run: Run) -> None:
+        spec = run.spec
+        area = dict(zip(run.zones.ids, (run.zones.frame["area_m2"] / 1e4).tolist(), strict=True))
+        self.frame = Frame(
+            year=spec.year,
+            level=spec.estimate.level,
+            definition_id=spec.forest.definition if spec.forest else "",
+            simulated=bool(run.source.simulated),
+            zone_area_ha=area,
+        )
+        self.rows: list[dict[str, Any]] = []
+        self.notes: list[Message] = list(run.zones.notes)
+
+    def say(self, key: str, **fields: Any) -> None:
+        """Keep something that the reader must know."""
+        self.notes.append(Message.of(key, **fields))
+
+    def mark(self, table: pd.DataFrame) -> None:
+        """Let simulated field data mark everything that follows."""
+        if "simulated" in table and bool(table["simulated"].any()):
+            self.frame = dataclasses.replace(self.frame, simulated=True)
+
+
+# -- areas ----------------------------------------------------------------------------------------------------------
+
+
+def _areas(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> Areas | None:
+    spec = run.spec
+    if spec.land_cover is None or spec.forest is None:
+        return None
+    check_definition(run)
+    _pixel_areas(run, book, sums)
+    if spec.estimate.reference is None:
+        book.rows.append(_declined(book.frame, "forest_coverage", "%", "stages.no_reference"))
+        book.say("stages.no_reference")
+        return None
+    if spec.estimate.strata is None:
+        raise InputError("stages.no_strata")
+    reference = _reference(run)
+    book.mark(reference)
+    strata = read_strata(run.config.file(spec.estimate.strata))
+    if "zone_id" not in strata:
+        raise InputError("stages.strata_zone", file=run.config.file(spec.estimate.strata))
+    labelled = spec.estimate.labelled_under
+    if labelled is None:
+        book.say("stages.not_labelled")
+    frame = dataclasses.replace(book.frame, definition_id=labelled or "tree_cover")
+    found = inference.areas(
+        frame,
+        reference,
+        strata,
+        [item.id for item in spec.land_cover.classes],
+        spec.forest.forest_classes,
+        spec.forest.arbor_classes,
+        spec.forest.tree_cover_classes,
+        spec.estimate.min_plots,
+    )
+    book.rows += found.rows
+    book.notes += found.accuracy.notes
+    return found
+
+
+def check_definition(run: Run) -> None:
+    """Refuse a definition of coverage whose classes are not the ones the configuration counts.
+
+    Raises
+    ------
+    InputError
+        If the definition is unknown, or its classes differ from ``forest.forest_classes``.
+    """
+    forest = run.spec.forest
+    if forest is None:
+        return
+    rule = definition(forest.definition)
+    if rule.coverage and rule.classes and set(rule.classes) != set(forest.forest_classes):
+        raise InputError(
+            "stages.definition_classes",
+            definition=forest.definition,
+            expected=", ".join(sorted(rule.classes)),
+            given=", ".join(sorted(forest.forest_classes)),
+        )
+
+
+def _pixel_areas(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> None:
+    """Sums of pixels, labelled as such: they carry the map's errors and no interval."""
+    forest = sums["forest_m2"].sum(axis=1) / 1e4
+    for zone, value in [(CITY, float(forest.sum())), *((zone, float(forest.get(zone, 0.0))) for zone in run.zones.ids)]:
+        book.rows.append(book.frame.row("pixel_forest_area", zone, "ha", value, method="pixel_sum", status="map_only"))
+    blank = float(sums["class_m2"].get(0, pd.Series(dtype=float)).sum()) / 1e4
+    if blank > 0:
+        share = 100.0 * blank / book.frame.total_ha
+        book.say("stages.blank_map", area=f"{blank:,.0f}", share=f"{share:.2f}")
+
+
+def _declined(frame: Frame, quantity: str, unit: str, note: str) -> dict[str, Any]:
+    return frame.row(quantity, CITY, unit, math.nan, status="declined", note=note)
+
+
+def _reference(run: Run) -> gpd.GeoDataFrame:
+    """Reference points with their zone and the class the map gives them."""
+    section = run.spec.estimate
+    path = run.config.file(str(section.reference))
+    points = read_reference(path, classes=train.class_names(run), datum=section.reference_datum, grid=run.grid)
+    for message in notes(points):
+        run.progress.say(message)
+    points = train.with_zones(run, points, path)
+    codes = classes_at(run, points)
+    cover = run.spec.land_cover
+    names = {item.code: item.id for item in cover.classes} if cover else {}
+    return points.assign(map_class=[names.get(int(code), "no_data") for code in codes])
+
+
+def classes_at(run: Run, points: gpd.GeoDataFrame, name: str = "land_cover") -> NDArray[np.uint8]:
+    """Codes of a class map at points, uint8 (n,); 0 where there is no data."""
+    row, col, _ = grid_position(run.grid, points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
+    with rasterio.open(run.store.folder(mapping.NAME) / f"{name}.tif") as source:
+        values = source.read(1)
+    inside = (row >= 0) & (col >= 0)
+    codes = np.zeros(len(points), dtype=np.uint8)
+    codes[inside] = values[row[inside], col[inside]]
+    return codes
+
+
+# -- growing stock --------------------------------------------------------------------------------------------------
+
+
+def _stock(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame], areas: Areas | None) -> Stock | None:
+    spec = run.spec
+    if spec.stock is None or spec.land_cover is None or spec.forest is None:
+        return None
+    total = sums["stock_sum"].sum(axis=1) / 1e4
+    for zone, value in [(CITY, float(total.sum())), *((zone, float(total.get(zone, 0.0))) for zone in run.zones.ids)]:
+        book.rows.append(
+            book.frame.row("pixel_growing_stock", zone, "m3", value, method="pixel_sum", status="map_only")
+        )
+    if spec.stock.design == "purposive":
+        book.rows.append(_declined(book.frame, "growing_stock", "m3", "stages.purposive"))
+        book.say("stages.purposive")
+        return None
+    plots = train.read_run_plots(run)
+    book.mark(plots)
+    plots = _with_years(plots)
+    predicted, means = assisting(run, plots, sums)
+    found = inference.stock(
+        book.frame, plots, predicted, means, spec.forest.arbor_classes, spec.stock.design, spec.estimate.min_plots
+    )
+    book.rows += found.rows
+    book.notes += found.total.city.notes
+    if found.change is None:
+        book.say("stages.no_remeasurement")
+    if areas is not None and "arbor" in areas.groups:
+        book.rows += inference.stock_per_ha(book.frame, found.total, areas.groups["arbor"])
+    return found
+
+
+def _with_years(plots: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Years between the two measurements of each plot."""
+    if "previous_date" not in plots or plots["previous_date"].isna().any():
+        return plots.drop(columns=["previous_volume_m3_ha"], errors="ignore")
+    days = (pd.to_datetime(plots["date"]) - pd.to_datetime(plots["previous_date"])).dt.days
+    return plots.assign(years=days.to_numpy() / DAYS_A_YEAR)
+
+
+def assisting(run: Run, plots: gpd.GeoDataFrame, sums: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the map says at the plots (held out) and on average over each zone, by mapped type, m3/ha of all land."""
+    forest = run.spec.forest
+    types = forest.arbor_classes if forest else ()
+    held_out = pd.read_csv(run.store.folder(train.NAME) / train.PLOTS, dtype={"plot_id": str})
+    prediction = held_out["prediction"].fillna(0.0).to_numpy()
+    counted = classes_at(run, plots, "forest") == 2
+    mapped = classes_at(run, plots)
+    code = {name: run.config.codes([name])[0] for name in types}
+    predicted = pd.DataFrame({name: np.where(counted & (mapped == code[name]), prediction, 0.0) for name in types})
+    table = sums["stock_sum"]
+    zones = list(run.zones.ids)
+    area = (run.zones.frame["area_m2"]).to_numpy()
+    means = pd.DataFrame(
+        {
+            name: table.get(code[name], pd.Series(dtype=float)).reindex(zones, fill_value=0.0).to_numpy() / area
+            for name in types
+        },
+        index=zones,
+    )
+    return predicted, means
+
+
+# -- account and targets --------------------------------------------------------------------------------------------
+
+
+def _account(
+    run: Run, book: _Book, sums: Mapping[str, pd.DataFrame], areas: Areas | None, stocks: Stock | None
+) -> AccountResult | None:
+    spec = run.spec
+    if stocks is None or areas is None:
+        if spec.land_cover is not None and spec.stock is not None:
+            book.say("stages.no_account")
+        return None
+    by_class = areas.by_class
+    arbor = by_class.rename(columns={"class": "type", "se": "area_se"})
+    table = stocks.by_type.merge(arbor, on=["zone", "type"], how="left", validate="one_to_one")
+    sites = None
+    if spec.wetland.sites is not None:
+        sites = pd.DataFrame(read_sites(run.config.file(spec.wetland.sites)).drop(columns="geometry"))
+        book.mark(sites)
+    account = spec.account
+    kinds = spec.wetland.classes
+    options = AccountOptions(
+        year=spec.year,
+        definition_id=book.frame.definition_id,
+        conversion_set=account.conversion_set,
+        type_map=dict(account.forest_types),
+        bamboo_class=account.bamboo_class,
+        oil_tea_class=account.oil_tea_class,
+        shrub_class=account.shrub_class,
+        water_classes=tuple(name for name, kind in kinds.items() if kind == "water"),
+        marsh_classes=tuple(name for name, kind in kinds.items() if kind == "marsh"),
+        level=spec.estimate.level,
+        draws=account.draws,
+        simulated=book.frame.simulated,
+    )
+    rng = np.random.default_rng([spec.seed, spec.year])
+    return carbon_account(table, by_class, stocks.change, sites, options, rng=rng)
+
+
+def _judged(run: Run, book: _Book, estimates: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    section = run.spec.targets
+    if section is None:
+        return {}
+    targets = read_targets(run.config.file(section.path))
+    book.notes += remarks(targets)
+    band = {"forest_coverage": section.coverage_band_pp} if section.coverage_band_pp is not None else None
+    return {
+        "targets": assess(estimates, targets, run.spec.year, half_width=band),
+        "trajectory": trajectory(targets, estimates, run.spec.year),
+    }
+
+
+# -- output ---------------------------------------------------------------------------------------------------------
+
+
+def _write(
+    run: Run, folder: Path, book: _Book, tables: Mapping[str, pd.DataFrame], areas: Areas | None, stocks: Stock | None
+) -> None:
+    run_id = content_key(parts(run))[:12]
+    mark = "SIMULATED 模拟数据" if book.frame.simulated else ""
+    for name, table in tables.items():
+        marked = table.assign(run_id=run_id)
+        if "simulated" not in marked and mark:
+            marked["simulated"] = True
+        write_bytes(folder / f"{name}.csv", marked.to_csv(index=False).encode("utf-8-sig"))
+    parquet = tables["estimates"].assign(run_id=run_id).to_parquet(index=False)
+    write_bytes(folder / "estimates.parquet", parquet)
+    write_bytes(folder / "run.json", pretty_json(_about(run, book, run_id, stocks)))
+    write_bytes(folder / "accuracy.json", pretty_json(_accuracy(run, areas)))
+
+
+def _about(run: Run, book: _Book, run_id: str, stocks: Stock | None) -> dict[str, Any]:
+    spec = run.spec
+    frame = run.zones.frame
+    return {
+        "run_id": run_id,
+        "name": spec.name,
+        "year": spec.year,
+        "area": {"zh": spec.aoi.name_zh, "en": spec.aoi.name_en},
+        "simulated": book.frame.simulated,
+        "definition_id": book.frame.definition_id,
+        "accept_provisional": spec.account.accept_provisional,
+        "zones": [
+            {
+                "zone_id": line["zone_id"],
+                "name_zh": line["name_zh"],
+                "name_en": line["name_en"],
+                "area_ha": line["area_m2"] / 1e4,
+            }
+            for line in frame.drop(columns="geometry").to_dict("records")
+        ],
+        "legend": [item.model_dump() for item in spec.land_cover.classes] if spec.land_cover else [],
+        "response": {"name": spec.stock.response, "unit": spec.stock.unit} if spec.stock else None,
+        "source": run.source.describe(),
+        "notes": [[note.key, dict(note.fields)] for note in book.notes],
+        "relative_efficiency": stocks.relative_efficiency if stocks else None,
+        "n_plots": stocks.total.city.n if stocks else None,
+        "map_pixels": spec.report.map_pixels,
+    }
+
+
+def _accuracy(run: Run, areas: Areas | None) -> dict[str, Any]:
+    """What is known of the maps' quality."""
+    found: dict[str, Any] = {"confusion": _confusion(areas.accuracy) if areas else None, "models": {}}
+    for model in train.load_models(run):
+        if model is not None:
+            found["models"][model.recipe.kind] = model.card.get("cross_validation")
+    plots = run.store.folder(train.NAME) / train.PLOTS
+    if plots.is_file() and run.spec.stock is not None:
+        table = pd.read_csv(plots, dtype={"plot_id": str})
+        table = table[table["fold"] >= 0]
+        observed, predicted = (table[name].to_numpy(dtype=float) for name in (run.spec.stock.response, "prediction"))
+        if len(table):
+            found["observed"], found["predicted"] = observed.tolist(), predicted.tolist()
+            found["bias"] = bias_by_bin(observed, predicted).to_dict("records")
+    return found
+
+
+def _confusion(accuracy: AreaEstimate) -> dict[str, Any]:
+    fields = ("users_accuracy", "users_accuracy_se", "producers_accuracy", "producers_accuracy_se", "counts")
+    arrays = {name: _plain(getattr(accuracy, name)) for name in fields}
+    return {
+        "classes": list(accuracy.classes),
+        "overall_accuracy": accuracy.overall_accuracy,
+        "overall_accuracy_se": accuracy.overall_accuracy_se,
+        "n": accuracy.n,
+        **arrays,
+    }
+
+
+def _plain(values: NDArray[Any]) -> Sequence[Any]:
+    """Arrays as lists, with None for NaN, which JSON does not know."""
+    return np.where(np.isfinite(values), values, None).tolist()
