@@ -89,9 +89,8 @@ def difference(
     if not -1 <= correlation <= 1:
         raise InputError("account.correlation", given=correlation)
     first, second = stock_table(before), stock_table(after)
-    zones = set(first.zones + first.declined), set(second.zones + second.declined)
-    if zones[0] != zones[1]:
-        only = sorted(zones[0] ^ zones[1])
+    only = sorted({*first.frame["zone"], *first.declined} ^ {*second.frame["zone"], *second.declined})
+    if only:
         raise InputError("account.zones_unlike", zones=", ".join(only))
     key = ["zone", "type"]
     merged = first.frame.merge(second.frame, on=key, how="outer", suffixes=("_1", "_2"), sort=True)
