@@ -119,7 +119,8 @@ def _beside(
                 continue
             if best is not None and distance >= best[0]:
                 continue
-            cost = distance + 14 * size * whole.intersection(room).area / room.area
+            cost = distance + 10 * size * whole.intersection(room).area / room.area
+            cost += 0.5 * whole.intersection(leader).length
             if best is None or cost < best[0] - 1e-9:
                 best = (cost, x, y)
         if best is not None and distance > best[0]:

@@ -46,6 +46,7 @@ class Frame:
 class LegendItem:
     """A swatch of a class map."""
 
+    id: str
     colour: str
     name: Words
 
@@ -103,10 +104,10 @@ def _indexed(layer: MapLayer) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def frame_of(data: ReportData) -> Frame:
     """The common frame of all maps of a report."""
     rows, columns = data.maps[0].array.shape
-    margin = 46.0
-    factor = (SIDE - 2 * margin) / max(rows, columns)
-    width, height = columns * factor + 2 * margin, rows * factor + 2 * margin
-    return Frame(width, height, margin, margin, factor, columns, rows)
+    side, edge = 92.0, 46.0  # names beside the map need room
+    factor = min((SIDE - 2 * side) / columns, (SIDE - 2 * edge) / rows)
+    width, height = columns * factor + 2 * side, rows * factor + 2 * edge
+    return Frame(width, height, side, edge, factor, columns, rows)
 
 
 def county_lines(data: ReportData, frame: Frame) -> Markup:
@@ -166,7 +167,7 @@ class Sheet:
 def legend_items(layer: MapLayer) -> list[LegendItem]:
     """Swatches of the classes that occur in the map."""
     present = set(np.unique(layer.array).tolist())
-    return [LegendItem(c.colour, Words(clean(c.zh), clean(c.en))) for c in layer.legend if c.code in present]
+    return [LegendItem(c.id, c.colour, Words(clean(c.zh), clean(c.en))) for c in layer.legend if c.code in present]
 
 
 def ramp(layer: MapLayer) -> Ramp:

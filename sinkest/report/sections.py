@@ -147,7 +147,7 @@ def page_of(data: ReportData, book: Book) -> Page:
     return Page(
         title=_title(data),
         notes=[said(note) for note in data.notes],
-        level=_level(data),
+        level=interval_level(data),
         due=[row for row in targets if not row.later],
         later=[row for row in targets if row.later],
         headline=_figures(data, book, HEADLINE),
@@ -203,7 +203,7 @@ def _title(data: ReportData) -> Words:
     return Words(clean(data.title_zh or standing.zh), clean(data.title_en or standing.en))
 
 
-def _level(data: ReportData) -> str:
+def interval_level(data: ReportData) -> str:
     """The confidence level of the table in percent; the several there are, if there are several."""
     levels = data.estimates["level"].dropna().unique()
     return " / ".join(f"{float(level) * 100:g}" for level in sorted(levels)) or "95"

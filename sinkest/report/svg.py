@@ -101,6 +101,8 @@ def scale_over(values: Sequence[float], start: float, end: float, pad: float = 0
     low, high = min(values), max(values)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
+    if high == low and not zero:
+        pad = 0.5  # a single value stands in the middle
     span = high - low or abs(high) or 1.0
     lower = low if zero and low == 0 else low - pad * span
     upper = high if zero and high == 0 else high + pad * span
@@ -121,9 +123,7 @@ def round_ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
 
-def watermark(
-    width: float, height: float, size: float, simulated: bool, repeat: int = 1, angle: float = -16
-) -> Markup:
+def watermark(width: float, height: float, size: float, simulated: bool, repeat: int = 1, angle: float = -16) -> Markup:
     """The words SIMULATED and 模拟数据 across a picture of simulated data, ``repeat`` times one below another."""
     if not simulated:
         return Markup("")

@@ -151,7 +151,7 @@ def step_of(unit: str, errors: Sequence[float], whole: float | None = None) -> i
     shown = unit_of(unit)
     usable = [error for error in errors if math.isfinite(error) and error > 0]
     if not usable:
-        return shown.coarsest
+        return max(shown.finest, shown.coarsest - 1)
     if whole is None or not (math.isfinite(whole) and whole > 0):
         whole = max(usable)
     wanted = max(_second_digit(min(usable)), _second_digit(whole) - 1)
