@@ -52,7 +52,9 @@ def prepare(folder: Path, resolution_m: float | None = None) -> Path:
     zones, grid = place(config)
     from sinkest.simulate.fieldwork import project_tables
 
-    tables = project_tables(make_landscape(config), zones, grid, config.spec.seed)
+    tables = project_tables(
+        make_landscape(config), zones, grid, config.spec.seed, year=config.spec.year, previous_year=config.spec.year - 5
+    )
     for name, table in tables.items():
         _write_table(folder, name, table)
     write_bytes(folder / MARK, mark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from sinkest.account.definitions import definition
 from sinkest.account.yearly import AccountOptions, AccountResult, carbon_account
 from sinkest.errors import InputError
-from sinkest.estimate.accuracy import AreaEstimate
 from sinkest.learn.places import grid_position
 from sinkest.learn.scores import bias_by_bin
 from sinkest.learn.table import notes, read_reference, read_sites, read_strata
+from sinkest.mapping.outline import outline
 from sinkest.messages import Message
 from sinkest.runstore import content_key, pretty_json, write_bytes
 from sinkest.stages import inference, mapping, train
@@ -353,6 +353,9 @@ def _write(
     parquet = tables["estimates"].assign(run_id=run_id).to_parquet(index=False)
     write_bytes(folder / "estimates.parquet", parquet)
     write_bytes(folder / "run.json", pretty_json(_about(run, book, run_id, stocks)))
+    height, width = run.grid.shape
+    rings = {item.zone_id: [ring.round(2).tolist() for ring in item.rings] for item in outline(run.zones, run.grid)}
+    write_bytes(folder / "outlines.json", pretty_json({"height": height, "width": width, "rings": rings}))
     write_bytes(folder / "accuracy.json", pretty_json(_accuracy(run, areas)))
 
 
@@ -383,12 +386,14 @@ def _about(run: Run, book: _Book, run_id: str, stocks: Stock | None) -> dict[str
         "relative_efficiency": stocks.relative_efficiency if stocks else None,
         "n_plots": stocks.total.city.n if stocks else None,
         "map_pixels": spec.report.map_pixels,
+        "resolution_m": run.resolution_m,
+        "shape": list(run.grid.shape),
     }
 
 
 def _accuracy(run: Run, areas: Areas | None) -> dict[str, Any]:
     """What is known of the maps' quality."""
-    found: dict[str, Any] = {"confusion": _confusion(areas.accuracy) if areas else None, "models": {}}
+    found: dict[str, Any] = {"confusion": _confusion(areas) if areas else None, "models": {}}
     for model in train.load_models(run):
         if model is not None:
             found["models"][model.recipe.kind] = model.card.get("cross_validation")
@@ -403,18 +408,19 @@ def _accuracy(run: Run, areas: Areas | None) -> dict[str, Any]:
     return found
 
 
-def _confusion(accuracy: AreaEstimate) -> dict[str, Any]:
-    fields = ("users_accuracy", "users_accuracy_se", "producers_accuracy", "producers_accuracy_se", "counts")
-    arrays = {name: _plain(getattr(accuracy, name)) for name in fields}
+def _confusion(areas: Areas) -> dict[str, Any]:
+    accuracy = areas.accuracy
+    fields = ("users_accuracy", "users_accuracy_se", "producers_accuracy", "producers_accuracy_se")
     return {
         "classes": list(accuracy.classes),
+        "counts": areas.counts.tolist(),
         "overall_accuracy": accuracy.overall_accuracy,
         "overall_accuracy_se": accuracy.overall_accuracy_se,
         "n": accuracy.n,
-        **arrays,
+        **{name: _plain(getattr(accuracy, name)) for name in fields},
     }
 
 
-def _plain(values: NDArray[Any]) -> Sequence[Any]:
-    """Arrays as lists, with None for NaN, which JSON does not know."""
-    return np.where(np.isfinite(values), values, None).tolist()
+def _plain(values: NDArray[np.float64]) -> list[float | None]:
+    """Numbers as a list, with None for NaN, which JSON does not know."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]

@@ -141,6 +141,8 @@ class Areas:
         ``zone``, ``class``, ``area_ha``, ``se``: land-cover classes, of which zones add up to the whole.
     accuracy : AreaEstimate
         Of the run's map, by class.
+    counts : int array (k, k)
+        Points by map class (rows) and reference class (columns), in the order of ``accuracy.classes``.
     groups : mapping
         The county tables behind groups of classes (``forest``, ``arbor``).
     """
@@ -148,6 +150,7 @@ class Areas:
     rows: list[dict[str, Any]]
     by_class: pd.DataFrame
     accuracy: AreaEstimate
+    counts: NDArray[np.int64]
     groups: Mapping[str, CountyTable] = field(default_factory=dict)
 
 
@@ -206,14 +209,17 @@ def areas(
         sizes.sum(axis=0).to_dict(),
         finite_population=False,
     )
-    return Areas(rows, by_class, accuracy, groups)
+    labels = list(accuracy.classes)
+    table = pd.crosstab(reference["map_class"], reference["reference_class"])
+    counts = table.reindex(index=labels, columns=labels, fill_value=0).to_numpy(dtype=np.int64)
+    return Areas(rows, by_class, accuracy, counts, groups)
 
 
 def _stratum_sizes(frame: Frame, strata: pd.DataFrame) -> pd.DataFrame:
     """Zones x strata in ha, brought to the true areas of the zones where they agree within half a percent."""
     table = strata.pivot_table(index="zone_id", columns="stratum", values="area_ha", aggfunc="sum", fill_value=0.0)
     for zone, area in frame.zone_area_ha.items():
-        given = float(table.loc[zone].sum()) if zone in table.index else 0.0
+        given = math.fsum(table.loc[[zone]].to_numpy().ravel()) if zone in table.index else 0.0
         if abs(given - area) > 0.005 * area:
             raise InputError("inference.strata_area", zone=zone, given=f"{given:.1f}", expected=f"{area:.1f}")
         table.loc[zone] *= area / given
@@ -372,11 +378,19 @@ def stock(
     q = quantile(frame.level)
     for line in by_type.to_dict("records"):
         span = q * line["se"]
-        interval = (max(line["stock_m3"] - span, 0.0), line["stock_m3"] + span)
-        about = {"n": len(plots), "method": whole.city.method}
+        low, high = max(line["stock_m3"] - span, 0.0), line["stock_m3"] + span
+        name = f"stock_by_type:{line['type']}"
         rows.append(
             frame.row(
-                f"stock_by_type:{line['type']}", line["zone"], "m3", line["stock_m3"], line["se"], *interval, **about
+                name,
+                line["zone"],
+                "m3",
+                line["stock_m3"],
+                line["se"],
+                low,
+                high,
+                n=len(plots),
+                method=whole.city.method,
             )
         )
     change = _change(frame, plots, total, rows)

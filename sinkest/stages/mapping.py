@@ -56,7 +56,8 @@ class Mapper:
 
     def __call__(self, block: Block) -> Arrays:
         """Maps of a block and its sums by zone."""
-        outer, inner = block.padded(self._halo, tuple(self.run.grid.shape))
+        height, width = self.run.grid.shape
+        outer, inner = block.padded(self._halo, (height, width))
         features = self.cube.features(outer.window)
         arrays: Arrays = {"looks": self.cube.counts(block.window)}
         inside = self.run.inside(block)
