@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -10,17 +11,19 @@ from affine import Affine
 from numba import njit
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import CRS, Proj, Transformer
+from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 from rasterio.windows import Window
 
-from sinkest.aoi.geodesy import densify
+from sinkest.aoi.geodesy import WGS84, densify
 from sinkest.aoi.zones import Zones
 from sinkest.errors import InputError
 
 MAX_PIXELS = 2**33
 LATTICE_M = 1280.0
-"""Longest distance between lattice points at which the projection's areal scale is evaluated exactly."""
+"""Longest distance between the nodes at which the true area is evaluated."""
+DIFFERENCE_M = 100.0
+"""Half of the distance over which derivatives are taken."""
 
 
 def build_grid(
@@ -101,69 +104,127 @@ def lattice_step(resolution_m: float) -> int:
     return 2 ** max(0, min(7, math.floor(math.log2(LATTICE_M / resolution_m))))
 
 
+@dataclass(frozen=True)
+class AreaLattice:
+    """True areas at nodes of a grid, from which those of all pixels follow.
+
+    Attributes
+    ----------
+    nodes_m2 : float64 array (rows, cols)
+        True area that a pixel centred on each node would have; the first node is the grid's upper left corner.
+    step : int
+        Pixels from node to node.
+    height, width : int
+        Size of the grid in pixels.
+
+    Notes
+    -----
+    A pixel of nominal area r^2 has the true area r^2 / s, where s is the projection's areal scale at its centre (Snyder
+    1987, USGS Professional Paper 1395, ch. 4): 1/s = M N cos(lat) |d(lon, lat)/d(x, y)| with the radii of curvature M
+    and N. The derivatives are central differences over 200 m, right to 1e-9; they also hold for grids in degrees and
+    for Web Mercator, of which PROJ's own areal scale assumes a sphere. Between the nodes 1/s is interpolated linearly
+    in both directions. The error of that is at most h^2/8 (|d2/dx2| + |d2/dy2|) of 1/s; with nodes h <= 1280 m apart
+    and second derivatives of about 2/R^2 (Mercator-like projections) it stays below 2e-8, which the tests confirm
+    against exact evaluation.
+    """
+
+    nodes_m2: NDArray[np.float64]
+    step: int
+    height: int
+    width: int
+
+    def area_m2(self, window: Window | None = None) -> NDArray[np.float64]:
+        """True area of each pixel of a window (of the whole grid when left out), float64 (y, x).
+
+        The value of a pixel is the same to the last bit in every window that holds it.
+
+        Raises
+        ------
+        InputError
+            If the window is empty or reaches out of the grid.
+        """
+        row0, col0 = (0, 0) if window is None else (int(window.row_off), int(window.col_off))
+        rows, cols = (self.height, self.width) if window is None else (int(window.height), int(window.width))
+        row1, col1 = row0 + rows, col0 + cols
+        if not (0 <= row0 < row1 <= self.height and 0 <= col0 < col1 <= self.width):
+            given = {"rows": f"{row0}:{row1}", "cols": f"{col0}:{col1}"}
+            raise InputError("aoi.window", **given, height=self.height, width=self.width)
+        area = np.empty((rows, cols))
+        _interpolate(self.nodes_m2, row0, col0, self.step, area)
+        return area
+
+
+def area_lattice(grid: GeoBox) -> AreaLattice:
+    """The lattice of true areas of a grid; keep it where areas of many windows are needed."""
+    height, width = grid.shape
+    step = lattice_step(abs(grid.affine.a) * _unit_m(grid))
+    rows, cols = np.arange((height - 1) // step + 2) * step, np.arange((width - 1) // step + 2) * step
+    return AreaLattice(_node_area_m2(grid, rows, cols), step, height, width)
+
+
 def pixel_area_m2(grid: GeoBox, window: Window | None = None) -> NDArray[np.float64]:
     """True area of each pixel on the WGS84 ellipsoid, square metres.
 
     Parameters
     ----------
     grid : GeoBox
+        North up, in metres or degrees.
     window : Window, optional
         The part of the grid that is wanted; all of it when left out.
 
     Returns
     -------
     float64 array (y, x)
+        See `AreaLattice` for the method and its error.
 
-    Notes
-    -----
-    A pixel of nominal area r^2 has the true area r^2 / s, where s is the projection's areal scale at its centre
-    (Snyder 1987, USGS Professional Paper 1395, ch. 4; PROJ's ``areal_scale``). 1/s is evaluated on a lattice that is
-    anchored to the grid, not to the window, and interpolated linearly in both directions. The error of that is at most
-    h^2/8 (|d2/dx2| + |d2/dy2|) of 1/s; with lattice points h <= 1280 m apart and second derivatives of about 2/R^2
-    (Mercator-like projections) it stays below 2e-8, which the tests confirm against exact evaluation.
+    Raises
+    ------
+    InputError
+        If the window is empty or reaches out of the grid.
     """
-    row0, row1, col0, col1 = _extent(grid, window)
-    step = lattice_step(abs(grid.affine.a))
-    first_row, last_row = row0 // step, (row1 - 1) // step + 1
-    first_col, last_col = col0 // step, (col1 - 1) // step + 1
-    lattice = _node_area_m2(grid, np.arange(first_row, last_row + 1) * step, np.arange(first_col, last_col + 1) * step)
-    area = np.empty((row1 - row0, col1 - col0))
-    _interpolate(lattice, row0 - first_row * step, col0 - first_col * step, step, area)
-    return area
+    return area_lattice(grid).area_m2(window)
 
 
 @njit(cache=True)
-def _interpolate(lattice, row0, col0, step, area):  # type: ignore[no-untyped-def]
-    """Fill `area` from the lattice, whose first node lies `row0`, `col0` pixels before the array's corner."""
+def _interpolate(nodes, row0, col0, step, area):  # type: ignore[no-untyped-def]
+    """Fill `area`, whose corner is the pixel (row0, col0), from the nodes around each pixel."""
+    weights = (np.arange(step) + 0.5) / step
     for r in range(area.shape[0]):
-        node_y = (r + row0) // step
-        weight_y = ((r + row0) % step + 0.5) / step
-        for c in range(area.shape[1]):
-            node_x = (c + col0) // step
-            weight_x = ((c + col0) % step + 0.5) / step
-            left = lattice[node_y, node_x] * (1.0 - weight_y) + lattice[node_y + 1, node_x] * weight_y
-            right = lattice[node_y, node_x + 1] * (1.0 - weight_y) + lattice[node_y + 1, node_x + 1] * weight_y
-            area[r, c] = left * (1.0 - weight_x) + right * weight_x
-
-
-def _extent(grid: GeoBox, window: Window | None) -> tuple[int, int, int, int]:
-    height, width = grid.shape
-    if window is None:
-        return 0, height, 0, width
-    row0, col0 = int(window.row_off), int(window.col_off)
-    row1, col1 = row0 + int(window.height), col0 + int(window.width)
-    if not (0 <= row0 < row1 <= height and 0 <= col0 < col1 <= width):
-        raise InputError("aoi.window", rows=f"{row0}:{row1}", cols=f"{col0}:{col1}", height=height, width=width)
-    return row0, row1, col0, col1
+        above = (r + row0) // step
+        weight_y = weights[(r + row0) % step]
+        c = 0
+        while c < area.shape[1]:
+            before = (c + col0) // step
+            left = nodes[above, before] * (1.0 - weight_y) + nodes[above + 1, before] * weight_y
+            right = nodes[above, before + 1] * (1.0 - weight_y) + nodes[above + 1, before + 1] * weight_y
+            within = (c + col0) - before * step
+            end = min(c + step - within, area.shape[1])
+            for k in range(c, end):
+                weight_x = weights[within + k - c]
+                area[r, k] = left * (1.0 - weight_x) + right * weight_x
+            c = end
 
 
 def _node_area_m2(grid: GeoBox, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
     """True area that a pixel centred on each node would have; nodes are corners (row, col) of pixels."""
-    crs = CRS.from_user_input(str(grid.crs))
+    affine, unit_m = grid.affine, _unit_m(grid)
     col, row = np.meshgrid(cols.astype(np.float64), rows.astype(np.float64))
-    affine = grid.affine
-    x, y = affine.c + affine.a * col.ravel(), affine.f + affine.e * row.ravel()
-    projection = Proj(crs)
-    lon, lat = projection(x, y, inverse=True)
-    scale = np.asarray(projection.get_factors(lon, lat).areal_scale, dtype=np.float64)
-    return (abs(affine.a * affine.e) / scale).reshape(row.shape)
+    x, y = affine.c + affine.a * col, affine.f + affine.e * row
+    to_degrees = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
+    half = DIFFERENCE_M / unit_m
+    east, west = to_degrees.transform(x + half, y), to_degrees.transform(x - half, y)
+    north, south = to_degrees.transform(x, y + half), to_degrees.transform(x, y - half)
+    determinant = (east[0] - west[0]) * (north[1] - south[1]) - (north[0] - south[0]) * (east[1] - west[1])
+    phi = np.deg2rad((east[1] + west[1]) / 2.0)
+    squared = 1.0 - WGS84.es * np.sin(phi) ** 2
+    # M N cos(phi): square metres of the ellipsoid per square radian of longitude and latitude.
+    per_radian = WGS84.a**2 * (1.0 - WGS84.es) * np.cos(phi) / squared**2
+    per_unit = per_radian * np.abs(determinant) * np.deg2rad(1.0) ** 2 / (2.0 * half) ** 2
+    return np.asarray(per_unit * abs(affine.a * affine.e), dtype=np.float64)
+
+
+def _unit_m(grid: GeoBox) -> float:
+    """Metres in one unit of the grid's coordinates; for degrees along the equator."""
+    crs = CRS.from_user_input(str(grid.crs))
+    factor = float(crs.axis_info[0].unit_conversion_factor)
+    return factor * WGS84.a if crs.is_geographic else factor

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import geopandas as gpd
 import pyogrio
@@ -14,6 +15,7 @@ import shapely
 
 from sinkest.errors import InputError
 
+ZIPPED = (".shp", ".geojson", ".json", ".gpkg", ".kml", ".fgb")
 PARQUET = {".parquet", ".geoparquet", ".pq"}
 UNREADABLE = (
     pyogrio.errors.CRSError,
@@ -27,6 +29,7 @@ UNREADABLE = (
     OSError,
     UnicodeError,
     ValueError,
+    zipfile.BadZipFile,
 )
 
 
@@ -60,7 +63,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
         with warnings.catch_warnings():
             # What GDAL only warns of (unclosed rings, unusual nesting) is checked by the caller on the geometry itself.
             warnings.simplefilter("ignore")
-            frame = _read_parquet(file) if file.suffix.lower() in PARQUET else _read_ogr(file, layer)
+            frame = gpd.read_parquet(file) if file.suffix.lower() in PARQUET else _read_ogr(file, layer)
     except InputError:
         raise
     except UNREADABLE as error:
@@ -68,19 +71,33 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     return _mend_encoding(frame) if file.suffix.lower() in {".shp", ".zip"} else frame
 
 
-def _read_parquet(file: Path) -> gpd.GeoDataFrame:
-    return gpd.read_parquet(file)
-
-
 def _read_ogr(file: Path, layer: str | None) -> gpd.GeoDataFrame:
+    if file.suffix.lower() == ".zip":
+        return _read_zip(file, layer)
     layers = [str(name) for name, kind in pyogrio.list_layers(file) if kind is not None]
+    return gpd.read_file(file, layer=_chosen(file, layers, layer), engine="pyogrio")
+
+
+def _read_zip(file: Path, layer: str | None) -> gpd.GeoDataFrame:
+    """The vector file inside an archive, in whatever folder; its stem serves as the name of the layer."""
+    with zipfile.ZipFile(file) as archive:
+        members = {
+            PurePosixPath(name).stem: name
+            for name in archive.namelist()
+            if name.lower().endswith(ZIPPED) and "__MACOSX" not in name
+        }
+    chosen = _chosen(file, sorted(members), layer)
+    return gpd.read_file(f"/vsizip/{{{file.resolve()}}}/{members[chosen]}", engine="pyogrio")
+
+
+def _chosen(file: Path, layers: list[str], layer: str | None) -> str:
     if not layers:
         raise InputError("aoi.no_layer", file=file)
     if layer is None and len(layers) > 1:
         raise InputError("aoi.several_layers", file=file, layers=", ".join(layers))
     if layer is not None and layer not in layers:
         raise InputError("aoi.unknown_layer", file=file, layer=layer, layers=", ".join(layers))
-    return gpd.read_file(file, layer=layer or layers[0], engine="pyogrio")
+    return layer or layers[0]
 
 
 def _first_line(error: Exception) -> str:

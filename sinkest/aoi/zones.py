@@ -11,21 +11,27 @@ import numpy as np
 import pandas as pd
 import shapely
 from pyproj import CRS
+from pyproj.aoi import AreaOfInterest
 from pyproj.transformer import TransformerGroup
 from shapely.geometry.base import BaseGeometry
 
 from sinkest.aoi.datum import DATUMS, detect_datum, geometry_to_wgs84, reference_lines
-from sinkest.aoi.geodesy import geodesic_area_m2
+from sinkest.aoi.geodesy import densify, geodesic_area_m2
 from sinkest.aoi.topology import check_coverage, check_polygons
 from sinkest.aoi.vector import nearest_column, read_vector
 from sinkest.errors import InputError
 from sinkest.messages import Message
 
 SLIVER_SHARE = 1e-3
+SMALLEST_M2 = 1.0
 WHOLE = "all"
-PROJECTED_EDGE_M = 2000.0
+PROJECTED_EDGE_M = 500.0
 COARSEST_SHIFT_M = 10.0
+GRS80_RADIUS_M = 6378137.0
+FARTHEST_M = 1e8
+"""No projected coordinate is larger; those of Gauss-Krueger zones carry the zone's number in front (39,500,000)."""
 CODE_SYNONYMS = ("adcode", "code", "gb", "pac", "xzqdm", "zone_id", "id", "行政区代码", "行政代码", "代码")
+ENGLISH_SYNONYMS = ("name_en", "en_name", "ename", "english", "pinyin")
 NAME_SYNONYMS = ("name", "name_zh", "xzqmc", "mc", "行政区名称", "名称", "县名")
 
 
@@ -114,8 +120,11 @@ def read_zones(
     if check_datum:
         _check_datum(file, degrees, datum)
     geometries = [geometry_to_wgs84(geometry) for geometry in degrees] if datum == "gcj02" else degrees
-    notes = (*notes, *check_coverage(file, names["zone_id"].tolist(), geometries, sliver_share))
     names["area_m2"] = [geodesic_area_m2(geometry) for geometry in geometries]
+    for row, area_m2 in enumerate(names["area_m2"], start=1):
+        if area_m2 < SMALLEST_M2:
+            raise InputError("aoi.no_area", file=file, row=row, area_m2=area_m2)
+    notes = (*notes, *check_coverage(file, names["zone_id"].tolist(), geometries, sliver_share))
     zones = gpd.GeoDataFrame(names, geometry=geometries, crs="EPSG:4326")
     return Zones(zones.sort_values("zone_id", ignore_index=True), str(file), datum, notes)
 
@@ -129,7 +138,7 @@ def _columns(
     english = name_en_field
     if english not in columns and english in {None, "name_en"}:
         english, notes = name_zh_field, (Message.of("aoi.no_english_names", file=file),)
-    wanted = ((id_field, CODE_SYNONYMS), (name_zh_field, NAME_SYNONYMS), (str(english), NAME_SYNONYMS))
+    wanted = ((id_field, CODE_SYNONYMS), (name_zh_field, NAME_SYNONYMS), (str(english), ENGLISH_SYNONYMS))
     for field, synonyms in wanted:
         if field not in columns:
             raise _missing_column(file, field, columns, synonyms)
@@ -174,7 +183,7 @@ def _code(value: object) -> str | None:
 
 
 def _usable_crs(file: Path, frame: gpd.GeoDataFrame) -> CRS:
-    """The horizontal CRS of a file; refused if missing, of another kind, or on a datum whose shift isn't known."""
+    """The horizontal CRS of a file; refused if missing or neither geographic nor projected."""
     if frame.crs is None:
         raise InputError("aoi.no_crs", file=file)
     crs = CRS.from_user_input(frame.crs).to_2d()
@@ -182,35 +191,42 @@ def _usable_crs(file: Path, frame: gpd.GeoDataFrame) -> CRS:
         crs = crs.sub_crs_list[0]
     if not (crs.is_geographic or crs.is_projected):
         raise InputError("aoi.crs_kind", file=file, crs=crs.name)
-    # Modern datums share the radius of GRS80 and lie within a metre or two of WGS84. Older ones (Xi'an 1980,
-    # Beijing 1954) are a hundred metres off, and without a published transformation PROJ passes them unchanged.
-    if crs.ellipsoid is None or crs.ellipsoid.semi_major_metre != 6378137.0:
-        accuracy = _shift_accuracy_m(crs)
-        if not 0.0 <= accuracy <= COARSEST_SHIFT_M:
-            raise InputError("aoi.local_datum", file=file, crs=crs.name)
     return crs
-
-
-def _shift_accuracy_m(crs: CRS) -> float:
-    """Stated accuracy of the best transformation to WGS84; -1 where there is none."""
-    return float(TransformerGroup(crs, "EPSG:4326", always_xy=True).transformers[0].accuracy)
 
 
 def _to_degrees(file: Path, geometries: Sequence[BaseGeometry], crs: CRS) -> list[BaseGeometry]:
     """Lon/lat in degrees. Edges that are straight in a projection are divided first, so that they keep their course."""
     series = gpd.GeoSeries(list(geometries), crs=crs)
     if crs.is_projected:
-        series = series.segmentize(PROJECTED_EDGE_M / crs.axis_info[0].unit_conversion_factor)
+        unit_m = crs.axis_info[0].unit_conversion_factor
+        if np.abs(series.total_bounds).max() * unit_m > FARTHEST_M:
+            raise InputError("aoi.outside_crs", crs=crs.name)
+        series = gpd.GeoSeries([densify(geometry, PROJECTED_EDGE_M / unit_m) for geometry in series], crs=crs)
     degrees = list(series.to_crs("EPSG:4326"))
-    for row, geometry in enumerate(degrees, start=1):
+    for row, geometry in enumerate(degrees):
         if not np.isfinite(shapely.get_coordinates(geometry)).all():
             raise InputError("aoi.outside_crs", crs=crs.name)
         if not geometry.is_valid:
-            degrees[row - 1] = shapely.make_valid(geometry)
-    west, _, east, _ = shapely.total_bounds(np.asarray(degrees, dtype=object))
-    if east - west > 180.0:
+            degrees[row] = shapely.make_valid(geometry)
+    bounds = shapely.total_bounds(np.asarray(degrees, dtype=object))
+    if bounds[2] - bounds[0] > 180.0:
         raise InputError("aoi.antimeridian_zones", file=file)
+    _check_shift(file, crs, AreaOfInterest(*(float(bound) for bound in bounds)))
     return degrees
+
+
+def _check_shift(file: Path, crs: CRS, area: AreaOfInterest) -> None:
+    """Refuse a datum whose shift to WGS84 is not known where the zones lie.
+
+    Modern datums share the radius of GRS80 and lie within a metre or two of WGS84. Older ones (Xi'an 1980, Beijing
+    1954) are a hundred metres off, and where no transformation is published PROJ passes them unchanged.
+    """
+    if crs.ellipsoid is not None and crs.ellipsoid.semi_major_metre == GRS80_RADIUS_M:
+        return
+    group = TransformerGroup(crs, "EPSG:4326", always_xy=True, area_of_interest=area)  # type: ignore[arg-type]
+    accuracy_m = group.transformers[0].accuracy
+    if not 0.0 <= accuracy_m <= COARSEST_SHIFT_M:
+        raise InputError("aoi.local_datum", file=file, crs=crs.name)
 
 
 def _check_datum(file: Path, degrees: Sequence[BaseGeometry], datum: str) -> None:

@@ -106,7 +106,14 @@ def _pieces(x, y, last):  # type: ignore[no-untyped-def]
     area_part = np.empty(room)
     n = 0
     for i in range(x.size - 1):
-        if last[i] or y[i] == y[i + 1]:
+        if last[i]:
+            continue
+        if y[i] == y[i + 1]:
+            # A level edge adds nothing, but marks the pixels it runs through as no whole ones.
+            if y[i] != np.floor(y[i]):
+                for c in range(int(np.floor(min(x[i], x[i + 1]))), int(np.ceil(max(x[i], x[i + 1])))):
+                    row[n], col[n], height_part[n], area_part[n] = int(np.floor(y[i])), c, 0.0, 0.0
+                    n += 1
             continue
         # Down the page; the sign keeps the direction. An outer ring turned counter-clockwise in these axes runs down
         # on the right when y grows downwards, hence minus for down.
@@ -147,7 +154,7 @@ def _scan(row, col, height_part, area_part):  # type: ignore[no-untyped-def]
         open_from = np.int64(-1)
         while i < n and row[i] == r:
             c = col[i]
-            # Between pixels that hold no piece the sum is a whole number but for rounding.
+            # No edge runs through the pixels between two with pieces, so they are whole or empty, but for rounding.
             if open_from >= 0 and open_from < c and left_of > 0.5:
                 if runs > 0 and run_row[runs - 1] == r and run_end[runs - 1] == open_from:
                     run_end[runs - 1] = c

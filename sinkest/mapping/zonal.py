@@ -1,9 +1,9 @@
 """Sums over zones: true areas, with border pixels shared out by the part that lies in each zone.
 
 All sums are exact. Each pixel's contribution is rounded to a whole multiple of a fixed power of two, so small that it
-doesn't matter (about 1e-5 m2 for a city) and so large that every sum up to the area of the grid fits the 53 binary digits
-of a float64. Adding such numbers loses nothing: totals are the same to the last bit for any block size and any order of
-merging.
+doesn't matter (about 1e-5 m2 for a city) and so large that every sum up to the area of the grid fits the 53 binary
+digits of a float64. Adding such numbers loses nothing: totals are the same to the last bit for any block size and any
+order of merging.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
-from sinkest.aoi.grid import pixel_area_m2
+from sinkest.aoi.grid import area_lattice
 from sinkest.aoi.points import zone_of_points
 from sinkest.aoi.zones import Zones
 from sinkest.errors import InputError
@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 EXACT_BITS = 52
-EDGE_SLACK_PX = 1e-6
+EDGE_SLACK_PX = 1e-3
+"""How far a zone may reach out of the grid: a side of the grid is no straight line in longitude and latitude."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,9 @@ class ZoneIndex:
         self.ids = zones.ids
         self.n_zones = len(zones)
         self.grid = grid
-        height, width = grid.shape
-        nominal_m2 = abs(grid.affine.a * grid.affine.e) * height * width
-        # Twice the nominal area leaves room for projections that shrink: true areas stay below that.
-        self.quantum_m2 = 2.0 ** (math.ceil(math.log2(2.0 * nominal_m2)) - EXACT_BITS)
+        self._areas = area_lattice(grid)
+        # Twice the area of the zones leaves room for slivers and rounding: no sum gets there.
+        self.quantum_m2 = 2.0 ** (math.ceil(math.log2(2.0 * zones.area_m2)) - EXACT_BITS)
         covers = [
             _checked_cover(zone_id, shape, grid)
             for zone_id, shape in zip(zones.ids, pixel_shapes(zones, grid), strict=True)
@@ -120,7 +120,7 @@ class ZoneIndex:
         InputError
             If the window reaches out of the grid.
         """
-        area_m2 = pixel_area_m2(self.grid, window)
+        area_m2 = self._areas.area_m2(window)
         row0, row1, col0, col1 = _rows_cols(window)
         run = _between(self._runs[0], row0, row1)
         edge = _between(self._edges[0], row0, row1)
