@@ -12,12 +12,13 @@ import numpy as np
 import pyproj
 import rasterio.features
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from sinkest.errors import InputError
-from sinkest.learn.places import GEOGRAPHIC, grid_position
+from sinkest.learn.places import GEOGRAPHIC, grid_position, pixel_position
 from sinkest.learn.table import ROW
 from sinkest.messages import Message
 
@@ -169,14 +170,15 @@ def _inside(shape: Any, grid: GeoBox) -> NDArray[np.int64]:
     """Rows and columns of the pixels of the grid whose centres lie in a polygon."""
     height, width = grid.shape
     left, low, right, high = shape.bounds
-    corners = [~grid.transform * corner for corner in ((left, low), (left, high), (right, low), (right, high))]
-    columns, lines = zip(*corners, strict=True)
-    c0, c1 = max(0, int(np.floor(min(columns)))), min(width, int(np.ceil(max(columns))))
-    r0, r1 = max(0, int(np.floor(min(lines)))), min(height, int(np.ceil(max(lines))))
+    columns, lines = pixel_position(grid, np.array([left, left, right, right]), np.array([low, high, low, high]))
+    c0, c1 = max(0, int(np.floor(columns.min()))), min(width, int(np.ceil(columns.max())))
+    r0, r1 = max(0, int(np.floor(lines.min()))), min(height, int(np.ceil(lines.max())))
     if c0 >= c1 or r0 >= r1:
         return np.empty((0, 2), dtype=np.int64)
-    transform = grid.transform * grid.transform.translation(c0, r0)
-    mask = rasterio.features.rasterize([(shape, 1)], (r1 - r0, c1 - c0), transform=transform, dtype="uint8")
+    to = grid.affine
+    corner = (to.a * c0 + to.b * r0 + to.c, to.d * c0 + to.e * r0 + to.f)
+    window = Affine(to.a, to.b, corner[0], to.d, to.e, corner[1])
+    mask = rasterio.features.rasterize([(shape, 1)], (r1 - r0, c1 - c0), transform=window, dtype="uint8")
     return np.argwhere(mask == 1) + np.array([r0, c0])
 
 
@@ -191,8 +193,9 @@ def _metres(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coordinates in metres: the grid's own, or those of a plane around the data where the grid counts in degrees."""
     crs = pyproj.CRS.from_user_input(str(grid.crs))
-    a, b, c, d, e, f = tuple(grid.transform)[:6]
-    x, y = a * (col + 0.5) + b * (row + 0.5) + c, d * (col + 0.5) + e * (row + 0.5) + f
+    to = grid.affine
+    x = to.a * (col + 0.5) + to.b * (row + 0.5) + to.c
+    y = to.d * (col + 0.5) + to.e * (row + 0.5) + to.f
     to_grid = pyproj.Transformer.from_crs(GEOGRAPHIC, crs, always_xy=True)
     point_x, point_y = to_grid.transform(lon[record], lat[record])
     own = areas[record] & (row >= 0)

@@ -158,13 +158,22 @@ def grid_position(
     """
     to_grid = pyproj.Transformer.from_crs(GEOGRAPHIC, str(grid.crs), always_xy=True)
     x, y = to_grid.transform(lon, lat)
-    column, line = ~grid.transform * (np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    column, line = pixel_position(grid, np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
     height, width = grid.shape
     inside = np.isfinite(column) & np.isfinite(line)
     inside &= (column >= 0) & (column < width) & (line >= 0) & (line < height)
     row = np.where(inside, np.floor(np.where(inside, line, 0)), -1).astype(np.int64)
     col = np.where(inside, np.floor(np.where(inside, column, 0)), -1).astype(np.int64)
     return row, col, inside
+
+
+def pixel_position(
+    grid: GeoBox, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Column and line, with fractions, of coordinates in the grid's own CRS."""
+    to = grid.affine
+    area = to.a * to.e - to.b * to.d
+    return (to.e * (x - to.c) - to.b * (y - to.f)) / area, (to.a * (y - to.f) - to.d * (x - to.c)) / area
 
 
 def check_in_grid(series: gpd.GeoSeries, grid: GeoBox, problems: Problems) -> None:
