@@ -1,0 +1,374 @@
+"""Rasters on disk as a source: dated stacks of scenes, and ready layers without a date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from sinkest.errors import InputError, SourceError
+from sinkest.imagery.catalogue import BandRef, DatePattern, Part, dated_files, dated_folders, listed_files, parts_of
+from sinkest.imagery.raster import RasterFile, bounds_in, grid_of, probe, read_numbers
+from sinkest.imagery.sensors import COMMON_BANDS
+from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, RADAR_BANDS, Period, QaKind, Scene, Source, in_order
+
+__all__ = ["StackSource", "StaticSource", "grid_of"]
+
+Layout = Literal["folder_per_date", "file_per_date", "single_file", "list"]
+Resampling = Literal["nearest", "bilinear", "cubic"]
+
+IMPLAUSIBLE_REFLECTANCE = (-0.3, 2.0)
+"""Range that even clouds and sun glint leave seldom; a block with most pixels beyond it has a wrong scale."""
+
+
+class StackSource(Source):
+    """GeoTIFF or COG files of several dates.
+
+    Parameters
+    ----------
+    path : path
+        Folder, or the one file of ``single_file``; the folder that listed files are relative to.
+    layout : {"folder_per_date", "file_per_date", "single_file", "list"}
+    bands : mapping of str to int or str
+        Common band name to the band's number in the multiband files of a scene, or to a pattern (``*``, ``?``) of the
+        names of its own files; ``"*_BOA.tif:3"`` is the third band of such files.
+    date_format : str, optional
+        Where the date stands in the names, see :class:`~sinkest.imagery.catalogue.DatePattern`.
+    date : date, optional
+        Date of a single file.
+    scenes : mapping of date to sequence of path, optional
+        Files of each date, for the layout ``list``.
+    sensor : str
+        Sensor id, for the record; ids that begin with ``sentinel-1`` mark radar.
+    scale, offset : float
+        Reflectance (radar: linear gamma0) = stored * scale + offset.
+    nodata : float, optional
+        Stored number that means no data, instead of what each file declares. Files of whole numbers that declare none
+        are refused without it; if every pixel holds data, give a number that does not occur.
+    qa : int or str, optional
+        Quality band, as in ``bands``; always read by nearest neighbour.
+    qa_kind : {"scl", "qa_pixel", "fmask", "clear"}, optional
+    elevation : path, optional
+        Elevation model in metres; read by cubic convolution, since bilinear leaves facets in the slope.
+    resampling : {"bilinear", "cubic", "nearest"}
+        For bands whose grid is not the run's.
+
+    Raises
+    ------
+    InputError, SourceError
+        If the declaration is incomplete, or the files do not hold what it says.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        layout: Layout,
+        bands: Mapping[str, BandRef],
+        *,
+        date_format: str | None = None,
+        date: date | None = None,
+        scenes: Mapping[date, Sequence[Path | str]] | None = None,
+        sensor: str = "optical",
+        scale: float = 1.0,
+        offset: float = 0.0,
+        nodata: float | None = None,
+        qa: BandRef | None = None,
+        qa_kind: QaKind | None = None,
+        elevation: Path | str | None = None,
+        resampling: Resampling = "bilinear",
+        name: str = "stack",
+    ) -> None:
+        self.name = name
+        self.bands = tuple(bands)
+        self.qa_kind = qa_kind
+        self._refs = dict(bands)
+        self._sensor, self._scale, self._offset, self._nodata = sensor, scale, offset, nodata
+        self._layout, self._date_format, self._qa, self._resampling = layout, date_format, qa, resampling
+        self._check_declared()
+        refs = {**self._refs, **({QA: qa} if qa is not None else {})}
+        dated = _find(Path(path), layout, date_format, date, scenes)
+        self._times = {key: time for key, (time, _) in dated.items()}
+        self._parts = {key: parts_of(key, files, refs) for key, (_, files) in dated.items()}
+        self._elevation = None if elevation is None else probe(elevation)
+        self._check_files()
+
+    def describe(self) -> dict[str, Any]:
+        """Tell what is read and how; files are named by :meth:`files`."""
+        return {
+            "kind": "stack",
+            "layout": self._layout,
+            "date_format": self._date_format,
+            "sensor": self._sensor,
+            "bands": dict(self._refs),
+            "scale": self._scale,
+            "offset": self._offset,
+            "nodata": self._nodata,
+            "qa": self._qa,
+            "qa_kind": self.qa_kind,
+            "resampling": self._resampling,
+            "elevation": None if self._elevation is None else self._elevation.path.name,
+            "scenes": len(self._times),
+        }
+
+    def files(self) -> tuple[Path, ...]:
+        """Name every file that a read may open."""
+        found = {raster.path for parts in self._parts.values() for part in parts for raster, _ in part.bands.values()}
+        return tuple(sorted(found | ({self._elevation.path} if self._elevation else set())))
+
+    def search(self, grid: GeoBox, period: Period) -> tuple[Scene, ...]:
+        """Find the scenes of a period that touch the grid.
+
+        Raises
+        ------
+        SourceError
+            If the period has scenes, but the grid lies outside all of them.
+        """
+        of_period = [key for key, time in self._times.items() if period.holds(time)]
+        touching = [key for key in of_period if any(_touches(part, grid) for part in self._parts[key])]
+        if of_period and not touching:
+            file = self._parts[of_period[0]][0].any_file
+            raise SourceError(
+                "imagery.no_overlap",
+                kind="mismatch",
+                file=str(file.path),
+                extent=_degrees(file.grid),
+                grid=_degrees(grid),
+                period=str(period),
+            )
+        return tuple(sorted((self._scene(key) for key in touching), key=in_order))
+
+    def read(self, grid: GeoBox, scene: Scene, bands: Sequence[str]) -> dict[str, np.ndarray]:
+        """Read one block of one scene, see :meth:`Source.read`; of overlapping tiles the first by name counts."""
+        return self.read_with_margin(grid, scene, bands, 0)
+
+    def read_with_margin(self, grid: GeoBox, scene: Scene, bands: Sequence[str], margin: int) -> dict[str, np.ndarray]:
+        """Read as :meth:`Source.read_with_margin` does; only the quality band is read across the block's border."""
+        if bands:
+            self.check_bands(bands)
+        wide = grid.pad(margin) if margin else grid
+        inner = tuple(slice(margin, margin + length) for length in grid.shape.yx)
+        out = {band: np.full(grid.shape.yx, np.nan, dtype=np.float32) for band in bands}
+        taken = np.zeros(wide.shape.yx, dtype=bool)
+        if self.qa_kind is not None:
+            out[QA] = np.full(wide.shape.yx, QA_FILL[self.qa_kind], dtype=QA_DTYPE[self.qa_kind])
+        for part in self._parts[scene.id]:
+            if not _touches(part, wide):
+                continue
+            values = self._numbers(part, bands, grid)
+            if self.qa_kind is not None:
+                codes = self._codes(part, wide, self.qa_kind)
+                new = ~taken & (codes != QA_FILL[self.qa_kind])
+                out[QA][new] = codes[new]
+            else:
+                new = np.zeros(wide.shape.yx, dtype=bool)
+                new[inner] = np.logical_or.reduce([np.isfinite(one) for one in values.values()])
+                new &= ~taken
+            for band in bands:
+                out[band][new[inner]] = values[band][new[inner]]
+            taken |= new
+        self._check_plausible(scene, {band: out[band] for band in bands})
+        return out
+
+    def elevation(self, grid: GeoBox) -> np.ndarray | None:
+        """Read the elevation model, metres."""
+        if self._elevation is None:
+            return None
+        nodata = _nodata_of(self._elevation, 1, None)
+        return read_numbers(self._elevation, [1], grid, "cubic", nodata)[0].astype(np.float32)
+
+    def _scene(self, key: str) -> Scene:
+        policy = f"scale {self._scale:g}, offset {self._offset:g}, as declared"
+        return Scene(key, self._times[key], self._sensor, offset_policy=policy)
+
+    def _numbers(self, part: Part, bands: Sequence[str], grid: GeoBox) -> dict[str, np.ndarray]:
+        """Read bands of a part; those in one file are read together."""
+        by_file: dict[tuple[Path, float | None], list[str]] = {}
+        for band in bands:
+            file, number = part.bands[band]
+            by_file.setdefault((file.path, _nodata_of(file, number, self._nodata)), []).append(band)
+        values: dict[str, np.ndarray] = {}
+        for (_, nodata), of_file in by_file.items():
+            file = part.bands[of_file[0]][0]
+            stored = read_numbers(file, [part.bands[band][1] for band in of_file], grid, self._resampling, nodata)
+            scaled = (stored.astype(np.float64) * self._scale + self._offset).astype(np.float32)
+            values.update(zip(of_file, scaled, strict=True))
+        return values
+
+    def _codes(self, part: Part, grid: GeoBox, kind: QaKind) -> np.ndarray:
+        file, number = part.bands[QA]
+        # A mask of zeros and ones often declares 0 as nodata, to be drawn see-through; it is "not clear" all the same.
+        nodata = None if kind == "clear" else file.nodata[number - 1]
+        stored = read_numbers(file, [number], grid, "nearest", nodata)[0]
+        blank = ~np.isfinite(stored)
+        codes = np.where(blank, QA_FILL[kind], stored)
+        limits = np.iinfo(QA_DTYPE[kind])
+        odd = (codes != np.round(codes)) | (codes < limits.min) | (codes > limits.max)
+        if odd.any():
+            raise SourceError(
+                "imagery.qa_values",
+                kind="mismatch",
+                file=str(file.path),
+                band=number,
+                given=f"{codes[odd][0]:g}",
+                qa_kind=kind,
+            )
+        return codes.astype(QA_DTYPE[kind])
+
+    def _check_declared(self) -> None:
+        unknown = [band for band in self._refs if band not in COMMON_BANDS]
+        if unknown or not self._refs:
+            given = ", ".join(unknown) or "-"
+            raise InputError("imagery.band_names", given=given, expected=", ".join(COMMON_BANDS))
+        if (self._qa is None) != (self.qa_kind is None):
+            raise InputError("imagery.qa_pair")
+        if self.qa_kind is not None and self.qa_kind not in QA_DTYPE:
+            raise InputError("imagery.qa_kind", given=self.qa_kind, expected=", ".join(QA_DTYPE))
+        if self._sensor.startswith("sentinel-1") != all(band in RADAR_BANDS for band in self._refs):
+            raise InputError("imagery.radar_sensor", given=", ".join(self._refs), sensor=self._sensor)
+
+    def _check_files(self) -> None:
+        for parts in self._parts.values():
+            for part in parts:
+                for band, (file, number) in part.bands.items():
+                    if band != QA:
+                        _nodata_of(file, number, self._nodata)
+
+    def _check_plausible(self, scene: Scene, values: Mapping[str, np.ndarray]) -> None:
+        low, high = (0.0, 1e3) if scene.is_radar else IMPLAUSIBLE_REFLECTANCE
+        for band, block in values.items():
+            known = int(np.isfinite(block).sum())
+            beyond = int((block < low).sum() + (block > high).sum())
+            if beyond > known / 2:
+                file, _ = self._parts[scene.id][0].bands[band]
+                raise SourceError(
+                    "imagery.implausible",
+                    kind="mismatch",
+                    file=str(file.path),
+                    band=band,
+                    value=f"{float(np.nanmedian(block)):.4g}",
+                    low=f"{low:g}",
+                    high=f"{high:g}",
+                    scale=f"{self._scale:g}",
+                    offset=f"{self._offset:g}",
+                )
+
+
+class StaticSource(Source):
+    """Ready predictor rasters without a date, each in a unit of its own.
+
+    Parameters
+    ----------
+    layers : mapping of str to path
+        Layer name to a raster file, of which the first band is read. A scale and an offset that the file declares are
+        applied; the nodata value is the file's.
+    units : mapping of str to str, optional
+        Units of layers whose files do not tell them.
+    nodata : float, optional
+        For files that declare none.
+    """
+
+    def __init__(
+        self,
+        layers: Mapping[str, Path | str],
+        *,
+        units: Mapping[str, str] | None = None,
+        nodata: float | None = None,
+        name: str = "static",
+    ) -> None:
+        if not layers:
+            raise InputError("imagery.no_layers")
+        self.name = name
+        self._files = {layer: probe(path) for layer, path in layers.items()}
+        self._nodata = {layer: _nodata_of(file, 1, None, nodata) for layer, file in self._files.items()}
+        told = units or {}
+        self.layers = {layer: told.get(layer) or file.units[0] for layer, file in self._files.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Tell which layers there are."""
+        return {"kind": "static", "layers": dict(self.layers), "nodata": dict(self._nodata)}
+
+    def files(self) -> tuple[Path, ...]:
+        """Name the layers' files."""
+        return tuple(sorted({file.path for file in self._files.values()}))
+
+    def search(self, grid: GeoBox, period: Period) -> tuple[Scene, ...]:
+        """Find nothing: layers have no date."""
+        return ()
+
+    def read(self, grid: GeoBox, scene: Scene, bands: Sequence[str]) -> dict[str, np.ndarray]:
+        """Refuse: there are no scenes."""
+        raise InputError("imagery.unknown_bands", source=self.name, given=", ".join(bands), expected="-")
+
+    def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Read layers on a grid: float32 (y, x), NaN for no data.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        SourceError
+            If a layer lies wholly outside the grid, or cannot be read.
+        """
+        unknown = [layer for layer in names if layer not in self._files]
+        if unknown:
+            raise InputError(
+                "imagery.unknown_layers", source=self.name, given=", ".join(unknown), expected=", ".join(self._files)
+            )
+        return {layer: self._values(layer, grid) for layer in names}
+
+    def _values(self, layer: str, grid: GeoBox) -> np.ndarray:
+        file = self._files[layer]
+        stored = read_numbers(file, [1], grid, "bilinear", self._nodata[layer])[0]
+        if (file.scales[0], file.offsets[0]) != (1.0, 0.0):
+            stored = stored.astype(np.float64) * file.scales[0] + file.offsets[0]
+        return stored.astype(np.float32)
+
+
+def _find(
+    path: Path,
+    layout: Layout,
+    date_format: str | None,
+    day: date | None,
+    scenes: Mapping[date, Sequence[Path | str]] | None,
+) -> dict[str, tuple[datetime, tuple[Path, ...]]]:
+    """Time and files of each scene, by its id."""
+    if layout in ("folder_per_date", "file_per_date"):
+        if date_format is None:
+            raise InputError("imagery.layout_needs", layout=layout, key="date_format")
+        pattern = DatePattern(date_format)
+        return dated_folders(path, pattern) if layout == "folder_per_date" else dated_files(path, pattern)
+    if layout == "single_file":
+        if day is None:
+            raise InputError("imagery.layout_needs", layout=layout, key="date")
+        return listed_files({day: [path]})
+    if layout == "list":
+        if scenes is None:
+            raise InputError("imagery.layout_needs", layout=layout, key="scenes")
+        return listed_files({when: [path / file for file in files] for when, files in scenes.items()})
+    raise InputError("imagery.layout", given=layout, expected="folder_per_date, file_per_date, single_file, list")
+
+
+def _nodata_of(file: RasterFile, band: int, declared: float | None, fallback: float | None = None) -> float | None:
+    """The number that means no data: declared by the user, else by the file; decimals have NaN."""
+    own = file.nodata[band - 1]
+    for number in (declared, own, fallback):
+        if number is not None:
+            return float(number)
+    if file.dtypes[band - 1].startswith("float"):
+        return None
+    raise InputError("imagery.no_nodata", file=str(file.path), dtype=file.dtypes[band - 1])
+
+
+def _touches(part: Part, grid: GeoBox) -> bool:
+    left, bottom, right, top = bounds_in(part.any_file.grid, str(grid.crs))
+    box = grid.extent.boundingbox
+    return left < box.right and right > box.left and bottom < box.top and top > box.bottom
+
+
+def _degrees(grid: GeoBox) -> str:
+    left, bottom, right, top = bounds_in(grid, "EPSG:4326")
+    return f"{left:.4f}..{right:.4f} E, {bottom:.4f}..{top:.4f} N"

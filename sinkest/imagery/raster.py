@@ -1,0 +1,278 @@
+"""One raster file on disk: what it declares, and any block of it on any grid."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from sinkest.errors import SourceError
+from sinkest.imagery.resample import Kernel, Positions, resample
+
+SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
+"""Names that count as rasters when a folder is searched."""
+
+MAX_SIDE = 1_000_000
+"""More pixels a side than any real scene or mosaic has; beyond it a header is taken for damaged."""
+
+TURNED_PX = 1e-3
+"""Shear across a block below which two grids count as parallel."""
+
+_EXACT_PX = 1e-9
+_FAILURES = (RasterioError, CPLE_BaseError, OSError, ValueError, OverflowError, MemoryError)
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """What a raster file declares of itself.
+
+    Attributes
+    ----------
+    path : Path
+    grid : GeoBox
+        The native grid.
+    dtypes : tuple of str
+        Data type of each band.
+    nodata, scales, offsets : tuple of float
+        Declared numbers of each band; ``nodata`` may be None.
+    units : tuple of str
+        Declared unit of each band; empty where there is none.
+    """
+
+    path: Path
+    grid: GeoBox
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    units: tuple[str, ...]
+
+
+def probe(path: Path | str) -> RasterFile:
+    """Read the header of a raster file, and refuse files that cannot serve.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, unreadable or cut short, has no coordinate reference system or no georeference, or
+        holds complex numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SourceError("imagery.no_file", kind="missing", file=str(path))
+    with _guarded(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as raster:
+            if raster.crs is None or raster.transform.is_identity:
+                raise SourceError("imagery.no_crs", kind="unreadable", file=str(path))
+            complex_types = sorted({str(dtype) for dtype in raster.dtypes if "complex" in str(dtype)})
+            if complex_types:
+                raise SourceError("imagery.dtype", kind="unreadable", file=str(path), given=", ".join(complex_types))
+            if max(raster.shape) > MAX_SIDE or raster.transform.is_degenerate or _cut_short(raster, path):
+                raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail="-")
+            return RasterFile(
+                path,
+                GeoBox(raster.shape, Affine(*raster.transform[:6]), raster.crs.to_wkt()),
+                tuple(str(dtype) for dtype in raster.dtypes),
+                tuple(raster.nodatavals),
+                tuple(raster.scales),
+                tuple(raster.offsets),
+                tuple(unit or "" for unit in raster.units),
+            )
+
+
+def grid_of(path: Path | str) -> GeoBox:
+    """Give the native grid of a raster file; raises as :func:`probe` does."""
+    return probe(path).grid
+
+
+def read_numbers(
+    file: RasterFile, bands: Sequence[int], grid: GeoBox, kernel: Kernel, nodata: float | None
+) -> np.ndarray:
+    """Read bands of one file on a grid as stored numbers.
+
+    Where the grid is the file's own, shifted by whole pixels, the numbers come through as they are; else they are
+    resampled. The result does not depend on how a grid is cut into blocks.
+
+    Parameters
+    ----------
+    file : RasterFile
+    bands : sequence of int
+        Counted from 1.
+    grid : GeoBox
+        Block wanted; it may reach beyond the file.
+    kernel : {"nearest", "bilinear", "cubic"}
+        Kernels widen when the grid is coarser than the file, so that small detail does not alias.
+    nodata : float or None
+        Stored number that means no data; NaN always does.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (band, y, x)
+        float64 for stored types that float32 cannot hold exactly; NaN for no data and beyond the file.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    """
+    with _guarded(file.path), rasterio.open(file.path) as raster:
+        exact = all(np.can_cast(file.dtypes[band - 1], np.float32) for band in bands)
+        wide = np.float32 if exact else np.float64
+        place = _placing(file.grid, grid)
+        if place is None:
+            return _warp(raster, list(bands), grid, file.grid, kernel, nodata, wide)
+        out = np.full((len(bands), *grid.shape.yx), np.nan, dtype=wide)
+        spans = [_span(axis, length, kernel) for axis, length in zip(place, file.grid.shape.yx, strict=True)]
+        if any(stop <= start for start, stop in spans):
+            return out
+        (top, bottom), (left, right) = spans
+        stored = raster.read(list(bands), window=Window(left, top, right - left, bottom - top))
+        values = _masked(stored, nodata, wide)
+        rows, cols = place[0].shifted(top), place[1].shifted(left)
+        if rows.whole and cols.whole:
+            into = tuple(slice(one.first, one.first + n) for one, n in zip((rows, cols), values.shape[1:], strict=True))
+            out[:, *into] = values
+            return out
+        for k, one in enumerate(values):
+            out[k] = resample(one, rows, cols, kernel)
+        return out
+
+
+@contextmanager
+def _guarded(path: Path) -> Iterator[None]:
+    """Turn whatever the readers raise into one error that names the file."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except _FAILURES as failure:
+        detail = " ".join(str(failure.__cause__ or failure).split())[:200] or type(failure).__name__
+        raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail=detail) from failure
+
+
+def _cut_short(raster: Any, path: Path) -> bool:
+    """Whether the last tile of a GeoTIFF is said to lie beyond the end of the file."""
+    if raster.driver != "GTiff":
+        return False
+    size = path.stat().st_size
+    for band in range(1, raster.count + 1):
+        height, width = raster.block_shapes[band - 1]
+        row, column = (raster.height - 1) // height, (raster.width - 1) // width
+        offset = raster.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
+        length = raster.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
+        if offset is not None and length is not None and int(offset) + int(length) > size:
+            return True
+    return False
+
+
+def _masked(stored: np.ndarray, nodata: float | None, dtype: type[np.floating[Any]]) -> np.ndarray:
+    values = stored.astype(dtype)
+    if nodata is not None and not math.isnan(nodata):
+        values[stored == nodata] = np.nan
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _placing(native: GeoBox, grid: GeoBox) -> tuple[Positions, Positions] | None:
+    """Where the rows and columns of a grid lie on a file's; None where only a warp can tell."""
+    if not same_crs(str(native.crs), str(grid.crs)):
+        return None
+    step = ~native.affine * grid.affine
+    rows, cols = grid.shape.yx
+    if abs(step.b) * cols > TURNED_PX or abs(step.d) * rows > TURNED_PX or step.a <= 0 or step.e <= 0:
+        return None
+    # From the world coordinates of each centre, not from the block's corner plus multiples of the step: the same
+    # centre then has the same bits in every block, up to the rounding that Positions removes.
+    x = grid.affine.c + (np.arange(cols) + 0.5) * grid.affine.a
+    y = grid.affine.f + (np.arange(rows) + 0.5) * grid.affine.e
+    across = Positions.of((x - native.affine.c) / native.affine.a, step.a)
+    down = Positions.of((y - native.affine.f) / native.affine.e, step.e)
+    if not (down.whole and across.whole):
+        down, across = replace(down, whole=False), replace(across, whole=False)
+    return down, across
+
+
+def _span(axis: Positions, length: int, kernel: Kernel) -> tuple[int, int]:
+    """First and one past the last pixel of the file that the positions draw on; empty where they lie outside."""
+    if axis.whole:
+        first, last = round(axis.centres[0] - 0.5), round(axis.centres[-1] + 0.5)
+    else:
+        reach = {"nearest": 0, "bilinear": 1, "cubic": 2}[kernel] * max(1.0, axis.step) + 1
+        first, last = math.floor(axis.centres[0] - reach), math.ceil(axis.centres[-1] + reach)
+    return max(first, 0), min(last, length)
+
+
+def _warp(
+    raster: Any,
+    bands: list[int],
+    grid: GeoBox,
+    native: GeoBox,
+    kernel: Kernel,
+    nodata: float | None,
+    dtype: type[np.floating[Any]],
+) -> np.ndarray:
+    """Read through GDAL's warper.
+
+    By default it estimates the widening of its kernel from the window at hand and approximates the transformation
+    within an eighth of a pixel; both make a pixel depend on the block around it. Here both are fixed.
+    """
+    shrink = _shrink(native, str(grid.crs), abs(grid.affine.a), abs(grid.affine.e))
+    with WarpedVRT(
+        raster,
+        crs=str(grid.crs),
+        transform=grid.affine,
+        height=grid.shape.y,
+        width=grid.shape.x,
+        resampling=Resampling[kernel],
+        tolerance=_EXACT_PX,
+        dtype=np.dtype(dtype).name,
+        src_nodata=nodata,
+        nodata=math.nan,
+        XSCALE=repr(shrink),
+        YSCALE=repr(shrink),
+        SAMPLE_GRID="YES",
+        SOURCE_EXTRA="8",
+    ) as warped:
+        return warped.read(bands)
+
+
+@lru_cache(maxsize=256)
+def _shrink(native: GeoBox, crs: str, step_x: float, step_y: float) -> float:
+    """Pixel of the file over pixel of the grid, at the middle of the file; 1 where the grid is not coarser."""
+    rows, cols = native.shape.yx
+    middle = native[rows // 2 : rows // 2 + 1, cols // 2 : cols // 2 + 1].extent.to_crs(crs).boundingbox
+    ratio = math.sqrt((middle.span_x * middle.span_y) / (step_x * step_y))
+    # the box around a turned pixel is larger than the pixel, so a ratio just under 1 is no coarser grid
+    return 1.0 if ratio > 0.9 else round(ratio, 6)
+
+
+@lru_cache(maxsize=256)
+def same_crs(one: str, other: str) -> bool:
+    """Tell whether two coordinate reference systems are the same, whatever their spelling."""
+    import pyproj
+
+    return one == other or pyproj.CRS(one).equals(pyproj.CRS(other), ignore_axis_order=True)
+
+
+@lru_cache(maxsize=4096)
+def bounds_in(native: GeoBox, crs: str) -> tuple[float, float, float, float]:
+    """Bounding box (left, bottom, right, top) of a file in another coordinate reference system, a pixel wider."""
+    step = max(native.resolution.map(abs).xy) * max(native.shape) / 20
+    box = native.pad(1).extent.to_crs(crs, resolution=step).boundingbox
+    return box.left, box.bottom, box.right, box.top
