@@ -43,8 +43,8 @@ def test_volume_biomass_carbon_and_co2_are_four_numbers() -> None:
 
 
 def test_a_felled_hectare_gets_no_carbon_from_the_intercept() -> None:
-    used = with_intercept(np.array([0.0, 1_900.0, 2_000.0]), np.array([100.0, 100.0, 100.0]))
-    assert used.tolist() == [False, False, True]
+    used = with_intercept(np.array([0.0, 1_900.0, 2_000.0, 5.0]), np.array([100.0, 100.0, 100.0, 0.0]))
+    assert used.tolist() == [False, False, True, False]
     felled = arbor_biomass_t(np.zeros(1), np.ones(1), np.array([0.4652]), np.array([19.141]), used[:1])
     assert felled[0] == 0
 

@@ -25,14 +25,14 @@ def stock(**changes: object) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("changes", "key", "named"),
     [
-        ({"stock_m3": -1.0}, "account.table_negative", "stock_m3: -1.0"),
+        ({"stock_m3": -181.0}, "account.table_negative", "stock_m3: -181.0"),
         ({"se": -1.0}, "account.table_negative", "column se"),
         ({"area_ha": "ten"}, "account.table_number", "'ten'"),
         ({"stock_m3": np.inf}, "account.table_number", "inf"),
         ({"type": " "}, "account.table_empty", "column type"),
         ({"zone": None}, "account.table_empty", "column zone"),
-        ({"se": np.nan}, "account.table_error", "stock_m3 has no standard error"),
-        ({"stock_m3": 20_001.0}, "account.volume_absurd", "2000 m3/ha"),
+        ({"area_ha": -3.1}, "account.table_negative", "area_ha: -3.1"),
+        ({"stock_m3": 20_181.0}, "account.volume_absurd", "2000 m3/ha"),
         ({"area_ha": 0.0}, "account.volume_absurd", "600 m3 on 0 ha"),
     ],
 )
@@ -42,6 +42,21 @@ def test_bad_stock_rows_are_refused_by_row_and_column(changes: dict[str, object]
     assert caught.value.key == key
     assert "table stock_by_type, row 1" in str(caught.value)
     assert named in str(caught.value)
+
+
+def test_an_estimate_of_nothing_may_fall_below_zero_by_its_error() -> None:
+    assert stock_table(stock(stock_m3=-100.0, se=60.0)).column("stock_m3").tolist() == [-100]
+    assert stock_table(stock(stock_m3=10.0, se=60.0, area_ha=0.0)).zones == ("all",)
+    assert area_table(pd.DataFrame({"zone": ["all"], "class": ["bamboo"], "area_ha": [-5.0], "se": 2.0})).zones == (
+        "all",
+    )
+    with pytest.raises(InputError) as caught:
+        area_table(pd.DataFrame({"zone": ["all"], "class": ["bamboo"], "area_ha": [-5.0]}))
+    assert caught.value.key == "account.table_negative"
+
+
+def test_a_stock_without_an_error_declines_its_zone() -> None:
+    assert stock_table(pd.concat([zones(("a", 600.0)), stock(zone="b", se=np.nan)])).declined == ("b",)
 
 
 def test_missing_columns_and_repeated_rows_are_refused() -> None:
@@ -111,7 +126,6 @@ def test_a_change_without_type_and_component_is_that_of_all_remaining_forest() -
         ({"component": "gone"}, "account.unknown_component"),
         ({"component": "lost"}, "account.loss_sign"),
         ({"component": "lost", "change_m3_yr": -5.0, "area_ha_yr": 1.0}, "account.loss_sign"),
-        ({"se": np.nan}, "account.table_error"),
         ({"change_m3_yr": "?"}, "account.table_number"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sinkest.account.conversion import load_coefficients
 from sinkest.account.rows import COLUMNS
 from sinkest.account.simulation import draw, evaluate
 from sinkest.errors import InputError
-from sinkest.messages import LANGUAGES, catalogue
+from sinkest.messages import LANGUAGES, Message, catalogue
 
 OPTIONS = AccountOptions(year=2025, definition_id="forest_current_rule")
 ZONES = {"430202": 0.02, "430225": 0.3, "430281": 0.68}
@@ -160,6 +161,33 @@ def test_the_interval_spans_the_other_sets(result: AccountResult) -> None:
     assert row(narrow, "carbon:arbor")["se"] < 0.8 * row(result, "carbon:arbor")["se"]
 
 
+def test_a_type_map_of_ones_own_changes_only_what_it_names(result: AccountResult) -> None:
+    options = AccountOptions(year=2025, definition_id="forest_current_rule", type_map={"broadleaf": "oak"})
+    made = run(options=options).stock_detail.set_index(["zone", "type"]).loc["all"]
+    assert made["factor_type"].to_dict() == {
+        "broadleaf": "oak",
+        "fir": "fir",
+        "masson_pine": "masson_pine",
+        "mixed": "conifer_broadleaf",
+    }
+
+
+def test_notes_can_be_kept_as_json() -> None:
+    sites = pd.DataFrame(
+        [("a", "lake", 900.0, 0), ("b", "reservoir", 50.0, 1960), ("c", "small_wetland", 8.0, 0)],
+        columns=["site_id", "kind", "area_ha", "impounded_year"],
+    )
+    water = pd.DataFrame([("all", "water", 500.0, 5.0)], columns=["zone", "class", "area_ha", "se"])
+    frame = stock()
+    frame.loc[frame["zone"] == "430281", "stock_m3"] *= 1.1
+    made = run(stock_by_type=frame, class_area=pd.concat([areas(False), water]), sites=sites)
+    assert {"account.listed_exceeds", "account.small_wetland_mean"} <= {note.key for note in made.notes}
+    kept = json.loads(json.dumps([[note.key, dict(note.fields)] for note in made.notes]))
+    for (key, fields), note in zip(kept, made.notes, strict=True):
+        for language in LANGUAGES:
+            assert Message.of(key, **fields).text(language) == note.text(language)
+
+
 def test_the_chosen_set_is_printed(result: AccountResult) -> None:
     chosen = next(note for note in result.notes if note.key == "account.set_chosen")
     assert "LI2016 50%" in chosen.text("en")
@@ -191,6 +219,15 @@ def test_zones_that_do_not_add_up_are_noted() -> None:
     made = run(stock_by_type=frame)
     assert any(note.key == "account.zones_do_not_add" for note in made.notes)
     assert row(made, "carbon:arbor")["value"] == pytest.approx(row(run(), "carbon:arbor")["value"])
+
+
+def test_a_type_estimated_below_zero_still_gives_an_account() -> None:
+    tiny = pd.DataFrame([("all", "broadleaf", -50.0, 40.0, 2.0)], columns=["zone", "type", "stock_m3", "se", "area_ha"])
+    frame = pd.concat([stock(False)[lambda rows: rows["type"] != "broadleaf"], tiny])
+    made = row(run(stock_by_type=frame, change=change()[:1]), "biomass:broadleaf")
+    # -50 m3 x 0.9788, without the intercept
+    assert made["value"] == pytest.approx(-48.94)
+    assert made["low"] < 0 < made["high"]
 
 
 def test_culms_replace_the_density_where_they_are_given() -> None:

@@ -66,7 +66,7 @@ def type_volumes(stock: Strata, types: Sequence[str]) -> Array:
         rows = (frame["type"] == name).to_numpy()
         rows = rows & (stock.city if (rows & stock.city).any() else ~stock.city)
         area = frame["area_ha"].to_numpy()[rows].sum()
-        volumes.append(frame["stock_m3"].to_numpy()[rows].sum() / area if area > 0 else 0.0)
+        volumes.append(max(frame["stock_m3"].to_numpy()[rows].sum() / area, 0.0) if area > 0 else 0.0)
     return np.array(volumes, dtype=np.float64)
 
 
@@ -182,7 +182,7 @@ def with_intercept(stock_m3: Array, area_ha: Array, least_m3_ha: float = MIN_VOL
     At low volume the intercept is an artefact: it would leave ten tonnes of carbon on a felled hectare. Strata whose
     mean volume lies below ``least_m3_ha`` are converted by the slope alone.
     """
-    return stock_m3 >= least_m3_ha * area_ha
+    return (area_ha > 0) & (stock_m3 >= least_m3_ha * area_ha)
 
 
 def arbor_biomass_t(
@@ -268,6 +268,7 @@ def composition(stock: Strata, types: Sequence[str], zone: str) -> Array:
         np.ones(len(frame), dtype=bool),
     ):
         volumes = np.array([frame.loc[rows & (frame["type"] == name).to_numpy(), "stock_m3"].sum() for name in types])
+        volumes = volumes.clip(min=0)
         if volumes.sum() > 0:
             return volumes / volumes.sum()
     raise InputError("account.no_composition", zone=zone)

@@ -15,6 +15,8 @@ from sinkest.errors import InputError
 
 CITY = "all"
 MAX_VOLUME_M3_HA = 2_000.0
+ERRORS_ALLOWED = 3.0
+"""Standard errors by which an honest estimate may lie beyond what is possible."""
 COMPONENTS = ("remaining", "converted", "lost", "definition")
 ARBOR = "arbor"
 _TOLERANCE = 1e-3
@@ -69,20 +71,23 @@ def stock_table(frame: pd.DataFrame) -> Strata:
     Parameters
     ----------
     frame : DataFrame
-        ``zone, type, stock_m3, se, area_ha`` and, where known, ``area_se``. A row whose stock is NaN declines its zone.
+        ``zone, type, stock_m3, se, area_ha`` and, where known, ``area_se``. A row without a stock, an area or a
+        standard error declines its zone.
 
     Raises
     ------
     InputError
-        For missing columns, text in numbers, negative values, repeated rows, a stock without area, more than
-        2,000 m3/ha, or a stock without a standard error. The message names table, row and column.
+        For missing columns, text in numbers, repeated rows, and beyond three standard errors negative values, a stock
+        without area, and more than 2,000 m3/ha. The message names table, row and column.
     """
     name = "stock_by_type"
-    clean = _clean(frame, name, ("zone", "type"), {"stock_m3": 0.0, "se": 0.0, "area_ha": 0.0}, {"area_se": 0.0})
+    free = {"stock_m3": -math.inf, "se": 0.0, "area_ha": -math.inf}
+    clean = _clean(frame, name, ("zone", "type"), free, {"area_se": 0.0})
+    _not_negative(clean, name, "stock_m3", "se")
+    _not_negative(clean, name, "area_ha", "area_se")
     for index, row in clean.iterrows():
-        if math.isnan(row["stock_m3"]) or math.isnan(row["area_ha"]):
-            continue
-        if row["stock_m3"] > MAX_VOLUME_M3_HA * row["area_ha"]:
+        surely = row["stock_m3"] - ERRORS_ALLOWED * row["se"]
+        if surely > MAX_VOLUME_M3_HA * max(row["area_ha"], 0.0):
             raise InputError(
                 "account.volume_absurd",
                 table=name,
@@ -91,7 +96,7 @@ def stock_table(frame: pd.DataFrame) -> Strata:
                 area=row["area_ha"],
                 limit=MAX_VOLUME_M3_HA,
             )
-    return _strata(clean, name, ("type",), ("stock_m3", "area_ha"), "stock_m3")
+    return _strata(clean, ("type",), ("stock_m3", "area_ha"), ("stock_m3", "area_ha", "se"))
 
 
 def area_table(frame: pd.DataFrame) -> Strata:
@@ -104,9 +109,10 @@ def area_table(frame: pd.DataFrame) -> Strata:
     """
     if len(frame.columns) == 0:
         frame = pd.DataFrame({"zone": [], "class": [], "area_ha": []})
-    clean = _clean(frame, "class_area", ("zone", "class"), {"area_ha": 0.0}, {"se": 0.0, "culms": 0.0})
+    clean = _clean(frame, "class_area", ("zone", "class"), {"area_ha": -math.inf}, {"se": 0.0, "culms": 0.0})
+    _not_negative(clean, "class_area", "area_ha", "se")
     clean["se"] = clean["se"].fillna(0.0)
-    return _strata(clean, "class_area", ("class",), ("area_ha",), None)
+    return _strata(clean, ("class",), ("area_ha",), ("area_ha",))
 
 
 def change_table(frame: pd.DataFrame) -> Strata:
@@ -143,7 +149,7 @@ def change_table(frame: pd.DataFrame) -> Strata:
             )
         if row["component"] == "lost" and (row["change_m3_yr"] > 0 or row["area_ha_yr"] > 0):
             raise InputError("account.loss_sign", table=name, row=index)
-    return _strata(clean, name, ("type", "component"), ("change_m3_yr",), "change_m3_yr")
+    return _strata(clean, ("type", "component"), ("change_m3_yr",), ("change_m3_yr", "se"))
 
 
 def _clean(
@@ -192,14 +198,18 @@ def _numbers(frame: pd.DataFrame, name: str, column: str, least: float) -> Array
     return values
 
 
-def _strata(
-    clean: pd.DataFrame, name: str, keys: Sequence[str], values: Sequence[str], with_error: str | None
-) -> Strata:
-    known = clean[list(values)].notna().all(axis=1).to_numpy()
-    if with_error is not None:
-        bare = known & clean["se"].isna().to_numpy()
-        if bare.any():
-            raise InputError("account.table_error", table=name, row=int(bare.argmax()) + 1, column=with_error)
+def _not_negative(clean: pd.DataFrame, name: str, column: str, error: str) -> None:
+    """Refuse a negative total, but not an estimate of little or nothing that its error carries below zero."""
+    wrong = (clean[column] < -ERRORS_ALLOWED * clean[error].fillna(0.0)).to_numpy()
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            "account.table_negative", table=name, row=row + 1, column=column, given=clean[column].iloc[row]
+        )
+
+
+def _strata(clean: pd.DataFrame, keys: Sequence[str], values: Sequence[str], needed: Sequence[str]) -> Strata:
+    known = clean[list(needed)].notna().all(axis=1).to_numpy()
     declined = tuple(sorted(set(clean.loc[~known, "zone"])))
     frame = clean[known].sort_values([*keys, "zone"], kind="stable", ignore_index=True)
     city = (frame["zone"] == CITY).to_numpy(dtype=bool)

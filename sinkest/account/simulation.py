@@ -127,7 +127,7 @@ def _add_pools(world: World, draws: Draws, out: dict[str, Array]) -> None:
     for terms in world.pools:
         amount = np.broadcast_to(terms.amount, draws["area"]["class"].shape)
         if terms.by_area:
-            amount = amount + draws["area"]["class"] * (terms.amount > 0)
+            amount = amount + draws["area"]["class"] * (terms.amount != 0)
         in_zones = (amount @ to_zones) * draws[f"{terms.pool.name}_density"]
         out[f"biomass:{terms.pool.name}"] = in_zones * terms.pool.biomass_per_unit
         out[f"carbon:{terms.pool.name}"] = in_zones * terms.pool.carbon_per_unit
@@ -136,7 +136,7 @@ def _add_pools(world: World, draws: Draws, out: dict[str, Array]) -> None:
 def _burial(world: World, terms: WetlandTerms, draws: Draws) -> Array:
     multipliers = draws["burial_rates"]
     rate = np.array([item.burial_t_co2 for item in terms.rates])
-    marsh_ha = terms.marsh_ha + draws["area"]["class"] * (terms.marsh_ha > 0)
+    marsh_ha = terms.marsh_ha + draws["area"]["class"] * (terms.marsh_ha != 0)
     marsh = (marsh_ha @ world.classes.to_zones(world.zones)) * terms.marsh.burial_t_co2
     return (multipliers[:, _rate_columns(terms)] * rate) @ terms.listed_ha + multipliers[:, [0]] * marsh
 

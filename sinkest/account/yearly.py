@@ -60,7 +60,7 @@ class AccountOptions:
         Set to its weight in the draws. By default the chosen set weighs as much as all its alternatives together, and
         the alternatives are the default sets without provisional coefficients.
     type_map : mapping
-        Forest type of the stock table to factor type.
+        Forest type of the stock table to factor type, where it differs from the default map.
     bamboo_class, oil_tea_class, shrub_class : str or None
         Land-cover classes of the pools without growing stock; None leaves a pool out.
     water_classes, marsh_classes : tuple of str
@@ -85,7 +85,7 @@ class AccountOptions:
     definition_id: str
     conversion_set: str = DEFAULT_SET
     ensemble: Mapping[str, float] | None = None
-    type_map: Mapping[str, str] = field(default_factory=lambda: dict(TYPE_MAP))
+    type_map: Mapping[str, str] = field(default_factory=dict)
     bamboo_class: str | None = "bamboo"
     oil_tea_class: str | None = "oil_tea"
     shrub_class: str | None = "shrub"
@@ -236,7 +236,7 @@ def _world(
         coefficients,
         types,
         type_volumes(stock, types),
-        type_map=options.type_map,
+        type_map={**TYPE_MAP, **options.type_map},
         conversion_set=options.conversion_set,
         ensemble=options.weights(),
     )
