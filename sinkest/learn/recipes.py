@@ -28,6 +28,8 @@ ALLOWED_ROOTS = ("sklearn.", "sinkest.")
 
 WEIGHTS = ("none", "balanced", "group")
 COLUMN_WEIGHT = "column:"
+BY_FEATURE = "monotonic_cst"
+"""Parameter of estimators that a recipe gives by feature name."""
 MAX_BYTES = 200_000
 
 _KEYS = {
@@ -124,11 +126,38 @@ class Recipe:
                 raise ModelError("learn.no_such_feature", file=self.file, feature=pattern, hint=hint)
         return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in self.features))
 
+    def bound(self, names: Sequence[str]) -> Recipe:
+        """The recipe for features in this order: settings by feature name become settings by position.
+
+        ``monotonic_cst = { NBR = 1 }`` says that the response may only rise with NBR, whatever its column.
+
+        Raises
+        ------
+        ModelError
+            If a setting names a feature that there is not.
+        """
+        return replace(self, estimator=self._by_position(self.estimator, list(names)))
+
     def with_response(self, name: str, unit: str) -> Recipe:
         """The same recipe for another response; bounds of the old response don't carry over."""
         if (name, unit) == (self.response, self.unit):
             return self
         return replace(self, response=name, unit=unit, minimum=None, maximum=None)
+
+    def _by_position(self, value: Any, names: list[str]) -> Any:
+        if isinstance(value, list):
+            return [self._by_position(item, names) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        made = {key: self._by_position(item, names) for key, item in value.items()}
+        signs = made.get(BY_FEATURE)
+        if isinstance(signs, Mapping):
+            for name in signs:
+                if name not in names:
+                    hint = ", ".join(get_close_matches(name, names, 1) or names)
+                    raise ModelError("learn.no_such_feature", file=self.file, feature=name, hint=hint)
+            made[BY_FEATURE] = [signs.get(name, 0) for name in names]
+        return made
 
     def _make(self, spec: Mapping[str, Any], key: str) -> BaseEstimator:
         unknown = set(spec) - _KEYS["estimator"]

@@ -146,9 +146,10 @@ def train(
     by, fold = _held_out_folds(data, X, folds, block_m, clusters, seed)
     options: dict[str, Any] = {"seed": seed, "groups": data.groups, "weight": data.weight, "workers": workers}
     codes = list(classes.values()) if recipe.kind == "classification" else None
-    held_out = cross_validate(recipe, X, y, fold, classes=codes, **options)
-    at_random = cross_validate(recipe, X, y, random_folds(len(y), folds, seed), classes=codes, **options)
-    estimator = fit(recipe, X, y, **options)
+    bound = recipe.bound(used)
+    held_out = cross_validate(bound, X, y, fold, classes=codes, **options)
+    at_random = cross_validate(bound, X, y, random_folds(len(y), folds, seed), classes=codes, **options)
+    estimator = fit(bound, X, y, **options)
     importance = _importance(estimator, X, y, seed)
     kept = _thinned(y, recipe.kind, seed)
     area = AreaOfApplicability.fit(X[kept], importance, fold[kept])
