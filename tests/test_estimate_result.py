@@ -26,7 +26,7 @@ def test_interval_uses_t_where_degrees_of_freedom_are_known() -> None:
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95, -0.1])
 def test_a_level_outside_0_to_1_is_refused(level: float) -> None:
-    with pytest.raises(InputError, match="95 % is written 0.95"):
+    with pytest.raises(InputError, match=r"95 % is written 0\.95"):
         quantile(level)
 
 

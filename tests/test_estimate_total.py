@@ -104,9 +104,7 @@ def test_without_population_size_the_weights_give_it() -> None:
 
 
 def test_with_replacement_variance_by_hand() -> None:
-    found = total.horvitz_thompson(
-        [2.0, 9.0], population_size=10, probability=[0.2, 0.5], variance="hansen_hurwitz"
-    )
+    found = total.horvitz_thompson([2.0, 9.0], population_size=10, probability=[0.2, 0.5], variance="hansen_hurwitz")
     # (2 * 10 - 28)^2 + (2 * 18 - 28)^2 = 128, over n (n - 1) = 2
     assert found.variance == pytest.approx(64 / 100)
 
@@ -192,7 +190,7 @@ def test_plots_with_zero_need_not_be_listed() -> None:
 def test_a_unit_whose_plots_all_had_zero_adds_nothing() -> None:
     data = plots(np.random.default_rng(3))
     north = data[data["unit"] == "north"]
-    counts = {key: 5 for key in WEIGHT} | {("north", s): int((north["stratum"] == s).sum()) for s in "abc"}
+    counts = dict.fromkeys(WEIGHT, 5) | {("north", s): int((north["stratum"] == s).sum()) for s in "abc"}
     found = total.post_stratified(north["volume"], north["stratum"], WEIGHT, north["unit"], AREA, counts)
     alone = total.post_stratified(north["volume"], north["stratum"], {s: WEIGHT["north", s] for s in "abc"})
     assert found.estimate == pytest.approx(1200 * alone.estimate)
@@ -246,7 +244,9 @@ def test_degrees_of_freedom_follow_satterthwaite() -> None:
 
 
 def test_unequal_probabilities_within_strata_weight_the_mean() -> None:
-    found = total.stratified_mean([2.0, 8.0, 5.0, 5.0], list("aabb"), {"a": 0.5, "b": 0.5}, probability=[0.1, 0.2, 1, 1])
+    found = total.stratified_mean(
+        [2.0, 8.0, 5.0, 5.0], list("aabb"), {"a": 0.5, "b": 0.5}, probability=[0.1, 0.2, 1, 1]
+    )
     # stratum a: (20 + 40) / (10 + 5) = 4
     assert found.estimate == pytest.approx(0.5 * 4 + 0.5 * 5)
 

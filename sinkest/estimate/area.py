@@ -14,6 +14,7 @@ says how well the sample knows the result.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,7 @@ def stratified_area_from_sample(
     units = Units.of(strata, present, weight=weight, cluster=groups)
     size = np.array([sizes[label] for label in present])
     corrected = size if finite_population and weight is None else None
+    _require_common(mapped.tolist(), truth.tolist())
     classes = ordered(_objects([*truth.tolist(), *mapped.tolist()]))
     place = {label: k for k, label in enumerate(classes)}
     return accuracy(
@@ -209,16 +211,23 @@ def _count_matrix(counts: ArrayLike | pd.DataFrame) -> tuple[Floats, list[Any], 
             if not index.is_unique:
                 key = str(index[index.duplicated()][0])
                 raise InputError("estimate.duplicate_key", name=f"counts ({axis})", key=key)
+        _require_common(counts.index.tolist(), counts.columns.tolist())
         return table, counts.index.tolist(), counts.columns.tolist()
     if table.shape[0] != table.shape[1]:
         raise InputError("estimate.not_square", shape=table.shape)
     return table, list(range(len(table))), list(range(len(table)))
 
 
+def _require_common(mapped: list[Any], truth: list[Any]) -> None:
+    """Refuse labels that share no class, e.g. numbers on one side and the same numbers as text on the other."""
+    if not set(mapped) & set(truth):
+        raise InputError("estimate.no_common_class", mapped=repr(mapped[0]), reference=repr(truth[0]))
+
+
 def _per_row(name: str, given: Sizes | ArrayLike, rows: list[Any]) -> Floats:
     if isinstance(given, pd.Series) and not set(given.index) & set(rows):
         given = given.to_numpy()
-    if isinstance(given, (dict, pd.Series)):
+    if isinstance(given, (Mapping, pd.Series)):
         table = mapping(name, given)
         absent = [str(row) for row in rows if row not in table]
         if absent:
@@ -227,7 +236,7 @@ def _per_row(name: str, given: Sizes | ArrayLike, rows: list[Any]) -> Floats:
         if idle:
             raise InputError("estimate.empty_strata", strata=", ".join(idle))
         given = [table[row] for row in rows]
-    values = matrix(name, given)[:, 0]  # type: ignore[arg-type]
+    values = matrix(name, given)[:, 0]
     if len(values) != len(rows):
         raise InputError("estimate.wrong_length", name=name, given=len(values), expected=len(rows))
     if (values < 0).any():

@@ -19,7 +19,7 @@ from sinkest.estimate.areadomains import size_table
 from sinkest.estimate.assisted import difference, greg
 from sinkest.estimate.checks import Floats, labels, mapping, matrix, require_rows, vector
 from sinkest.estimate.population import Design, Sizes, population_means
-from sinkest.estimate.regression import Auxiliaries, auxiliaries, known_means
+from sinkest.estimate.regression import Auxiliaries, auxiliaries, known_means, unnamed
 from sinkest.estimate.result import Estimate
 from sinkest.estimate.strata import Scheme, Units, moments, ordered
 from sinkest.estimate.systematic import NEIGHBOURS, Pattern, by_pattern, local_variance
@@ -310,7 +310,7 @@ def _sandwich(sample: Floats, residual: Floats) -> Floats:
 
 def _coefficients(city: Estimate, table: Auxiliaries) -> Floats:
     found = city.coefficients  # type: ignore[attr-defined]
-    names = ["Intercept", *(f"x{j + 1}" for j in range(len(table.names)))]
+    names = ["Intercept", *unnamed(len(table.names))]
     return np.array([float(found.get(name, 0.0)) for name in names])
 
 

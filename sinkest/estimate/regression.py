@@ -61,7 +61,7 @@ def auxiliaries(
         z = z.to_frame(str(z.name) if z.name is not None else "x1")
     if not isinstance(z, pd.DataFrame):
         values = matrix(name, z, n, allow_nan=allow_nan)
-        return Auxiliaries(values, tuple(f"x{j + 1}" for j in range(values.shape[1])))
+        return Auxiliaries(values, unnamed(values.shape[1]))
     columns: list[Any] = []
     names: list[str] = []
     for label in z.columns:
@@ -75,6 +75,11 @@ def auxiliaries(
             names.append(f"{label}{level}")
     table = np.column_stack(columns) if columns else np.empty((len(z), 0))
     return Auxiliaries(matrix(name, table, n, allow_nan=allow_nan), tuple(names))
+
+
+def unnamed(columns: int) -> tuple[str, ...]:
+    """Names of the columns of a table that came without."""
+    return tuple(f"x{j + 1}" for j in range(columns))
 
 
 def _levels(series: pd.Series) -> list[Any]:
@@ -106,8 +111,11 @@ def known_means(name: str, means: Any, names: Sequence[str]) -> Floats:
         if len(means) != 1:
             raise InputError("estimate.wrong_length", name=name, given=len(means), expected=1)
         means = means.iloc[0]
-    if isinstance(means, pd.Series) and not set(map(str, means.index)) & set(names):
-        means = means.to_numpy()
+    if isinstance(means, pd.Series):
+        # names that do not agree at all stand for positions only where one side has no names of its own
+        without = pd.api.types.is_integer_dtype(means.index) or tuple(names) == unnamed(len(names))
+        if without and not set(map(str, means.index)) & set(names):
+            means = means.to_numpy()
     if isinstance(means, (Mapping, pd.Series)):
         lookup = {str(key): value for key, value in means.items()}
         absent = [column for column in names if column not in lookup]
