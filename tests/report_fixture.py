@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from scipy import ndimage
 from sinkest.messages import Message
 from sinkest.report.data import Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
 from sinkest.shipped import shipped
+from sinkest.targetfile import read_targets
+from sinkest.targets import assess, trajectory
 
 YEAR = 2025
 DEFINITION = "forest_current_rule"
@@ -89,7 +92,8 @@ def maps(index: np.ndarray) -> tuple[MapLayer, ...]:
     wild = 0.9 * field(16) + 0.55 * field(3) + 0.9 * south
     kind = field(7) + 0.35 * field(1.2)
     forest = wild > np.quantile(wild[inside], 0.45)
-    code = np.where(forest, np.select([kind < -0.6, kind < 0.0, kind < 0.55, kind < 0.9, kind < 1.4], [1, 2, 3, 4, 5], 6), 10)
+    species = np.select([kind < limit for limit in (-0.6, 0.0, 0.55, 0.9, 1.4)], [1, 2, 3, 4, 5], 6)
+    code = np.where(forest, species, 10)
     crop = ~forest
     code = np.where(crop & (kind > 0.5), 11, code)
     code = np.where(crop & (wild < np.quantile(wild[inside], 0.06)), 12, code)
@@ -97,8 +101,9 @@ def maps(index: np.ndarray) -> tuple[MapLayer, ...]:
     code = np.where(crop & (kind > 1.9), 15, code)
     code = np.where(crop & (kind < -2.1), 8, code)
     land_cover = np.where(inside, code, 0).astype(np.uint8)
-    stock = np.where(inside & (land_cover >= 1) & (land_cover <= 4), np.clip(68 + 34 * wild + 12 * field(1), 4, 260), 0.0)
-    stock = np.where(inside, stock, np.nan).astype(np.float32)
+    arbor = (land_cover >= 1) & (land_cover <= 4)
+    volume = np.where(arbor, np.clip(68 + 34 * wild + 12 * field(1), 4, 260), 0.0)
+    stock = np.where(inside, volume, np.nan).astype(np.float32)
     sd = np.where(stock > 0, 14 + 0.22 * stock + 3 * field(2), np.nan).astype(np.float32)
     known = np.where(inside, np.where(field(20) > 2.1, 2, 1), 0).astype(np.uint8)
     looks = np.where(inside, np.clip(np.round(12 + 4 * field(30)), 1, 30), np.nan).astype(np.float32)
@@ -185,7 +190,8 @@ def estimates(zones: pd.DataFrame) -> pd.DataFrame:
     both("carbon:total", np.asarray(total), "t C", 0.075, 0.12, **account)
     both("co2_total", np.asarray(total) * 44 / 12, "t CO2", 0.075, 0.12, **account)
     both("sink", stock * 0.031 * 0.5 * 0.636 * 44 / 12, "t CO2/yr", 0.21, 0.45, **account)
-    for kind, hectares in {"river": 14_320.0, "lake": 2_130.0, "reservoir": 9_870.0, "pond": 11_460.0, "marsh": 845.0}.items():
+    wetlands = {"river": 14_320.0, "lake": 2_130.0, "reservoir": 9_870.0, "pond": 11_460.0, "marsh": 845.0}
+    for kind, hectares in wetlands.items():
         rows.append(_row(f"wetland_area:{kind}", "all", hectares, "ha", 0.06, method="stratified"))
     rows.append(_row("wetland_burial", "all", 41_230.0, "t CO2/yr", 0.3, **account))
     rows.append(_row("small_wetland_sites", "all", 65.0, "count", 0.0, method="site_list", level=np.nan))
@@ -200,88 +206,12 @@ def estimates(zones: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _target(target_id: str, quantity: str, year: int, value: float, unit: str, comparison: str, zh: str, en: str, **more: Any) -> dict[str, Any]:
-    row = {
-        "target_id": target_id,
-        "quantity": quantity,
-        "zone": "all",
-        "target_year": year,
-        "target_value": value,
-        "unit": unit,
-        "comparison": comparison,
-        "wording_zh": zh,
-        "wording_en": en,
-        "estimate": np.nan,
-        "se": np.nan,
-        "low": np.nan,
-        "high": np.nan,
-        "probability": np.nan,
-        "verdict": "not_assessed",
-        "reason": "",
-        "required_per_year": np.nan,
-        "trajectory_value": np.nan,
-    }
-    return row | more
-
-
-def targets(table: pd.DataFrame) -> pd.DataFrame:
-    """An assessment with every verdict in it."""
-
-    def found(quantity: str) -> dict[str, Any]:
-        row = table[(table["quantity"] == quantity) & (table["zone"] == "all")].iloc[0]
-        return {"estimate": row["value"], "se": row["se"], "low": row["low"], "high": row["high"]}
-
-    coverage, stock = found("forest_coverage"), found("growing_stock")
-    return pd.DataFrame(
-        [
-            _target(
-                "cov2025", "forest_coverage", 2025, 53.87, "%", "about", "森林覆盖率稳定在53.87%左右",
-                "Forest coverage stays at about 53.87 %", **coverage, probability=0.67, verdict="cannot_tell", band=1.0,
-                reason="The interval is wider than the band; about 700 more reference points would settle it.",
-            ),
-            _target(
-                "vol2025", "growing_stock", 2025, 34.46e6, "m3", "at_least", "森林蓄积量达到3446万立方米",
-                "Growing stock reaches 34.46 million m³", **stock, probability=0.66, verdict="cannot_tell",
-                reason="The interval holds the target; about 2,900 more plots would settle it.",
-            ),
-            _target(
-                "sw_sites", "small_wetland_sites", 2025, 65, "count", "at_least", "建设小微湿地65处", "65 small wetlands",
-                **found("small_wetland_sites"), probability=1.0, verdict="met",
-            ),
-            _target(
-                "sw_corridor", "small_wetland_corridor", 2025, 18, "count", "at_least", "生态廊道小微湿地18处",
-                "18 small wetlands along the ecological corridor", reason="No site list names the corridor.",
-            ),
-            _target(
-                "cov2030", "forest_coverage", 2030, 56.12, "%", "about", "森林覆盖率持续稳定在56.12%左右",
-                "Forest coverage stays at about 56.12 %", **coverage, probability=0.07, verdict="not_met", band=1.0,
-                required_per_year=0.7, trajectory_value=53.87,
-            ),
-            _target(
-                "vol2030", "growing_stock", 2030, 40.18e6, "m3", "at_least", "森林蓄积量达到4018万立方米",
-                "Growing stock reaches 40.18 million m³", **stock, probability=0.001, verdict="not_met",
-                required_per_year=1.63e6, trajectory_value=34.46e6,
-            ),
-        ]
-    )  # fmt: skip
-
-
-def trajectory(table: pd.DataFrame) -> pd.DataFrame:
-    """Two estimates, the path and the targets of coverage and stock."""
-    rows = []
-    for quantity, unit, first, at2025, at2030 in (
-        ("forest_coverage", "%", 52.4, 53.87, 56.12),
-        ("growing_stock", "m3", 29.9e6, 34.46e6, 40.18e6),
-    ):
-        row = table[(table["quantity"] == quantity) & (table["zone"] == "all")].iloc[0]
-        half = row["high"] - row["value"]
-        rows.append((quantity, "all", 2021, "estimate", first, unit, first - 1.3 * half, first + 1.3 * half))
-        rows.append((quantity, "all", YEAR, "estimate", row["value"], unit, row["low"], row["high"]))
-        rows += [(quantity, "all", y, "target", v, unit, np.nan, np.nan) for y, v in ((2025, at2025), (2030, at2030))]
-        for year in range(2025, 2031):
-            on_path = at2025 + (at2030 - at2025) * (year - 2025) / 5
-            rows.append((quantity, "all", year, "path", on_path, unit, np.nan, np.nan))
-    return pd.DataFrame(rows, columns=["quantity", "zone", "year", "kind", "value", "unit", "low", "high"])
+def targets(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The shipped targets held against the table, and their trajectory; an estimate of 2021 is put before it."""
+    plan = read_targets(shipped("configs/targets-zhuzhou.toml"))
+    earlier = table[table["quantity"].isin(["forest_coverage", "growing_stock"]) & (table["zone"] == "all")]
+    earlier = earlier.assign(year=2021, value=earlier["value"] * 0.93, se=earlier["se"] * 1.3)
+    return assess(table, plan, YEAR), trajectory(plan, pd.concat([table, earlier]), YEAR)
 
 
 def accuracy() -> Accuracy:
@@ -326,11 +256,11 @@ def accuracy() -> Accuracy:
     predicted = np.clip(30 + 0.55 * observed + rng.normal(0, 21, 900), 0, None)
     edges = [0.0, 30.0, 60.0, 90.0, 120.0, 160.0, np.inf]
     bins = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         here = (observed >= low) & (observed < high)
         mean_o, mean_p = float(observed[here].mean()), float(predicted[here].mean())
-        bins.append((low, high, int(here.sum()), mean_o, mean_p, mean_p - mean_o))
-    bias = pd.DataFrame(bins, columns=["low", "high", "n", "observed", "predicted", "bias"])
+        bins.append((low, high, int(here.sum()), mean_p - mean_o))
+    bias = pd.DataFrame(bins, columns=["low", "high", "n", "bias"])
     return Accuracy(confusion, cv, bias, observed, predicted)
 
 
@@ -349,6 +279,7 @@ def report_data(**changes: Any) -> ReportData:
     """The whole report; keyword arguments replace single parts."""
     zones, outlines, index, pixel = counties()
     table = estimates(zones)
+    assessed, courses = targets(table)
     data = ReportData(
         run_id="demo-2025-3f9c1a7e",
         name="demo",
@@ -360,12 +291,12 @@ def report_data(**changes: Any) -> ReportData:
         definition=Definition(
             DEFINITION, "现行口径", "current rule",
             "森林面积为乔木林地、竹林地与国家特别规定灌木林地之和；不含园地、城市树木与四旁树。",
-            "Forest is arbor forest, bamboo and the specially designated shrub; orchards, urban and scattered trees do not count.",
+            "Forest is arbor forest, bamboo and the specially designated shrub; orchards and urban trees do not count.",
         ),
         zones=zones,
         estimates=table,
-        targets=targets(table),
-        trajectory=trajectory(table),
+        targets=assessed,
+        trajectory=courses,
         accuracy=accuracy(),
         legend=CLASSES,
         maps=maps(index),

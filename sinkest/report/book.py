@@ -90,12 +90,12 @@ class Book:
     Raises
     ------
     InputError
-        If the tidy table has two rows for one quantity, zone and year, or one quantity in two units.
+        If the tidy table has two rows for one quantity, zone, year and definition, or one quantity in two units.
     """
 
     def __init__(self, data: ReportData) -> None:
         table = data.estimates
-        rows = table[table["year"] == data.year]
+        rows = _under_one_definition(table[table["year"] == data.year], data.definition.id)
         twice = rows.duplicated(["quantity", "zone"])
         if twice.any():
             first = rows[twice].iloc[0]
@@ -222,6 +222,12 @@ def rounded_to_sum(values: list[float], total: Decimal, step: int) -> list[Decim
         moved = result[position] + direction * quantum
         result[position] = abs(moved) if moved == 0 else moved
     return result
+
+
+def _under_one_definition(rows: pd.DataFrame, definition_id: str) -> pd.DataFrame:
+    """Where a quantity is given under several definitions, only the report's own; the data sheet keeps them all."""
+    several = rows.groupby(["quantity", "zone"])["definition_id"].transform("nunique") > 1
+    return rows[~several | (rows["definition_id"] == definition_id)]
 
 
 def _units(rows: pd.DataFrame) -> dict[str, str]:

@@ -39,8 +39,9 @@ TEXT = 13
 def target_strip(row: TargetRow, caption_id: str, simulated: bool) -> Markup:
     """Interval and estimate of one target against the target line (and its band, where it has one)."""
     width, height, middle = 300.0, 46.0, 26.0
-    values = [float(v) for v in (row.value, row.low, row.high) if v is not None]
-    if row.target is None or not values:
+    value, low_end, high_end = row.assessed or (row.value, row.low, row.high)
+    values = [float(v) for v in (value, low_end, high_end, row.value) if v is not None]
+    if row.target is None or value is None:
         return Markup("")
     band = [row.target - row.band, row.target + row.band] if row.band else []
     scale = scale_over([*values, row.target, *band], 6, width - 6, pad=0.14)
@@ -49,14 +50,16 @@ def target_strip(row: TargetRow, caption_id: str, simulated: bool) -> Markup:
         start, end = (scale(value) for value in band)
         parts.append(element("rect", x=start, y=middle - 11, width=end - start, height=22, fill=TARGET, opacity=0.16))
     at = scale(row.target)
-    if row.low is not None and row.high is not None:
-        low, high = scale(float(row.low)), scale(float(row.high))
+    if low_end is not None and high_end is not None:
+        low, high = scale(float(low_end)), scale(float(high_end))
         parts.append(element("rect", x=low, y=middle - 4.5, width=high - low, height=9, rx=4.5, class_="whisker"))
     parts.append(line(at, middle - 15, at, middle + 15, TARGET, 2.4))
     parts.append(element("polygon", points=_triangle(at, middle - 14), fill=TARGET))
-    if row.value is not None:
-        dot = {"cx": scale(float(row.value)), "cy": middle, "r": 6}
-        parts.append(element("circle", **dot, fill=INK, stroke="#fff", stroke_width=2))
+    if row.assessed is not None and row.value is not None:
+        parts.append(
+            element("circle", cx=scale(float(row.value)), cy=middle, r=5, fill="#fff", stroke=INK, stroke_width=2)
+        )
+    parts.append(element("circle", cx=scale(float(value)), cy=middle, r=6, fill=INK, stroke="#fff", stroke_width=2))
     parts.append(watermark(width, height, 17, simulated, angle=0))
     return picture(width, height, *parts, labelled_by=caption_id, class_="chart strip")
 

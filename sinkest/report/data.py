@@ -62,13 +62,13 @@ TRAJECTORY_COLUMNS = ("quantity", "zone", "year", "kind", "value", "unit", "low"
 TRAJECTORY_KINDS = ("estimate", "path", "target", "projection")
 FACTOR_COLUMNS = ("name", "value", "unit", "source", "status")
 CV_COLUMNS = ("model", "scheme", "metric", "value", "unit")
-BIAS_COLUMNS = ("low", "high", "n", "observed", "predicted", "bias")
+BIAS_COLUMNS = ("low", "high", "n", "bias")
 VARIANCE_COLUMNS = ("quantity", "source", "share")
 
 
 @dataclass(frozen=True)
 class Definition:
-    """The definition of forest that the areas follow.
+    """The definition of forest that the areas follow; an empty id says that the run has none.
 
     Parameters
     ----------
@@ -196,7 +196,8 @@ class Accuracy:
     cv : DataFrame, optional
         ``model`` ("land_cover", "stock"), ``scheme`` ("spatial", "random"), ``metric``, ``value``, ``unit``.
     bias : DataFrame, optional
-        By bin of observed stock: ``low``, ``high``, ``n``, ``observed``, ``predicted``, ``bias`` (means, m3/ha).
+        By bin of observed stock: ``low``, ``high`` (ends of the bin), ``n``, ``bias`` (mean of predicted minus
+        observed), m3/ha.
     observed, predicted : ndarray (n,), optional
         Out-of-fold pairs of the stock model, m3/ha.
     """
@@ -237,7 +238,9 @@ class ReportData:
     estimates : DataFrame
         The tidy table, columns :data:`ESTIMATE_COLUMNS`; zone :data:`CITY` is the whole.
     targets : DataFrame, optional
-        The assessment, columns :data:`TARGET_COLUMNS`.
+        The assessment, columns :data:`TARGET_COLUMNS`; optional ``band`` (half-width of "about"), ``assessed``,
+        ``assessed_low``, ``assessed_high`` (the estimate carried to the target's year), ``settling_se`` (the standard
+        error at which the verdict would be clear) and ``source``.
     trajectory : DataFrame, optional
         Columns :data:`TRAJECTORY_COLUMNS`; kinds: ``estimate`` (a year's estimate), ``path`` (what the plan requires),
         ``target``, ``projection``.

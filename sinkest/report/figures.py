@@ -210,17 +210,18 @@ def _target(axes: Axes, row: TargetRow, y: float) -> None:
 
 def _strip(axes: Axes, row: TargetRow, y: float, span: tuple[float, float]) -> None:
     """The interval against the target, as in the page."""
-    if row.target is None or row.value is None:
+    value, low, high = row.assessed or (row.value, row.low, row.high)
+    if row.target is None or value is None:
         return
-    ends = [float(end) for end in (row.value, row.low, row.high) if end is not None]
+    ends = [float(end) for end in (value, low, high) if end is not None]
     band = [row.target - row.band, row.target + row.band] if row.band else []
     at = scale_over([*ends, row.target, *band], *span)
     axes.plot(span, (y, y), color="#dde4df", lw=2)
     if band:
         shade: Any = {"color": TARGET, "alpha": 0.16, "lw": 0}
         axes.add_patch(Rectangle((at(band[0]), y - 0.018), at(band[1]) - at(band[0]), 0.036, **shade))
-    if row.low is not None and row.high is not None:
-        bar = (at(float(row.low)), at(float(row.high)))
+    if low is not None and high is not None:
+        bar = (at(float(low)), at(float(high)))
         axes.plot(bar, (y, y), color="#8db5a0", lw=7, solid_capstyle="round")
     axes.plot((at(row.target),) * 2, (y - 0.022, y + 0.024), color=TARGET, lw=2)
-    axes.plot([at(float(row.value))], [y], marker="o", markersize=7, color=INK, markeredgecolor="white")
+    axes.plot([at(float(value))], [y], marker="o", markersize=7, color=INK, markeredgecolor="white")

@@ -116,7 +116,7 @@ def county_lines(data: ReportData, frame: Frame) -> Markup:
     path = "".join(_ring(_scaled(ring, frame)) for ring in rings)
     return element(
         "svg",
-        element("defs", element("path", id=LINES_ID, d=path)),
+        element("defs", element("path", id=LINES_ID, d=path, vector_effect="non-scaling-stroke")),
         width=0,
         height=0,
         class_="hidden",

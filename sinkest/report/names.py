@@ -13,7 +13,7 @@ from sinkest.messages import Message, catalogue, text
 from sinkest.report.data import CITY, ReportData
 
 # rooms whose catalogue may name a method, in the order they are asked
-_METHOD_ROOMS = ("estimate", "smallarea", "account", "mapping", "quantities")
+_METHOD_ROOMS = ("estimate", "smallarea", "inference", "account", "mapping", "quantities")
 _PARTS = {"carbon": "pool", "wetland_area": "kind"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 

@@ -113,6 +113,7 @@ class Page:
     level: str
     due: list[TargetRow]
     later: list[TargetRow]
+    open: list[TargetRow]
     headline: list[Figure]
     tables: dict[str, Table]
     other: list[Figure]
@@ -148,8 +149,9 @@ def page_of(data: ReportData, book: Book) -> Page:
         title=_title(data),
         notes=[said(note) for note in data.notes],
         level=interval_level(data),
-        due=[row for row in targets if not row.later],
-        later=[row for row in targets if row.later],
+        due=[row for row in targets if row.value is not None and not row.later],
+        later=[row for row in targets if row.value is not None and row.later],
+        open=[row for row in targets if row.value is None],
         headline=_figures(data, book, HEADLINE),
         tables=tables,
         other=_figures(

@@ -77,7 +77,6 @@ _SPELLINGS = {
     "公顷": "ha",
     "处": "count",
     "sites": "count",
-    "1": "count",
 }
 _MULTIPLES = {
     "万m3": ("m3", 4),
@@ -106,6 +105,8 @@ def unit_of(unit: str) -> Unit:
 def unit_label(unit: str, language: str, *, sheet: bool = False) -> str:
     """Label of the shown unit; ``sheet`` gives the Chinese unit in either language, as the workbook uses it."""
     shown = unit_of(unit)
+    if shown.id in ("", "1"):
+        return ""
     for prefix in ("sheet_unit", "unit") if sheet else ("unit",):
         key = f"quantities.{prefix}_{shown.id}"
         if key in catalogue():

@@ -54,6 +54,10 @@ class TargetRow:
     high: Decimal | None
     estimate_shown: Words
     interval_shown: Words
+    assessed: tuple[Decimal, Decimal, Decimal] | None
+    assessed_shown: Words | None
+    settling_shown: Words | None
+    source: Words
     probability: float | None
     probability_shown: str
     verdict: str
@@ -90,8 +94,10 @@ def _row(data: ReportData, book: Book, record: dict[str, Any]) -> TargetRow:
     value, low, high = (None if base[name] is None else rounded(base[name] or 0.0, step) for name in _ESTIMATE)
     if entry is not None and value is not None and entry.raw == base["estimate"]:
         value = entry.value  # the one that was rounded with its parts
-    verdict = str(record["verdict"]) if str(record["verdict"]) in SHAPES else "not_assessed"
     year = int(record["target_year"])
+    on_path = base["trajectory_value"]
+    carried = _carried(base, step) if year != data.year else None
+    verdict = str(record["verdict"]) if str(record["verdict"]) in SHAPES else "not_assessed"
     return TargetRow(
         id=str(record["target_id"]),
         quantity=quantity,
@@ -112,24 +118,64 @@ def _row(data: ReportData, book: Book, record: dict[str, Any]) -> TargetRow:
         high=high,
         estimate_shown=_number(value, unit, step),
         interval_shown=_interval(low, high, unit, step),
+        assessed=carried,
+        assessed_shown=None if carried is None else _with_interval(carried, unit, step),
+        settling_shown=_settling(base["settling_se"], base["assessed_se"] if carried else base["se"], unit)
+        if verdict == "cannot_tell"
+        else None,
+        source=said(record.get("source")),
         probability=given["probability"],
         probability_shown=probability(given["probability"]),
         verdict=verdict,
         verdict_shown=Words.of(f"quantities.verdict_{verdict}"),
         reason=said(record["reason"]),
         required_shown=_rate(base["required_per_year"], unit),
-        trajectory_shown=None if base["trajectory_value"] is None else _rounded(base["trajectory_value"], unit, step),
+        trajectory_shown=None if on_path is None or year == data.year else _rounded(on_path, unit, step),
         later=year > data.year,
     )
 
 
 _ESTIMATE = ("estimate", "low", "high")
-_NUMBERS = (*_ESTIMATE, "se", "target_value", "probability", "required_per_year", "trajectory_value", "band")
+_CARRIED = ("assessed", "assessed_low", "assessed_high")
+_NUMBERS = (
+    *_ESTIMATE,
+    *_CARRIED,
+    "assessed_se",
+    "settling_se",
+    "se",
+    "target_value",
+    "probability",
+    "required_per_year",
+    "trajectory_value",
+    "band",
+)
 
 
 def _named(data: ReportData, quantity: str, zone: str) -> Words:
     name = quantity_name(data, quantity)
     return name if zone == CITY else Words.of("report.of_zone", quantity=name, zone=zone_name(data, zone))
+
+
+def _carried(base: dict[str, float | None], step: int) -> tuple[Decimal, Decimal, Decimal] | None:
+    """The estimate carried to the target's year, with its interval: what the probability refers to."""
+    value, low, high = (base[name] for name in _CARRIED)
+    if value is None or low is None or high is None:
+        return None
+    return rounded(value, step), rounded(low, step), rounded(high, step)
+
+
+def _with_interval(numbers: tuple[Decimal, Decimal, Decimal], unit: str, step: int) -> Words:
+    value, ends = _number(numbers[0], unit, step), _interval(numbers[1], numbers[2], unit, step)
+    return Words.of("report.value_interval", value=value, interval=ends)
+
+
+def _settling(wanted: float | None, now: float | None, unit: str) -> Words | None:
+    """The standard error at which the verdict would be clear, beside today's."""
+    if wanted is None or now is None or wanted >= now:
+        return None
+    shown = [_each(lambda lang, se=se: trimmed(se / 10.0 ** unit_of(unit).power(lang), 2)) for se in (wanted, now)]
+    label = Words.of("quantities.unit_points") if unit == "%" else Words(unit_label(unit, "zh"), unit_label(unit, "en"))
+    return Words.of("report.settling", wanted=shown[0], now=shown[1], unit=label)
 
 
 def _plain(value: object) -> str:
