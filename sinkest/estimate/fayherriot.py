@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from sinkest.errors import InputError
 from sinkest.estimate import checks
 from sinkest.estimate.domainmeans import in_domain
+from sinkest.estimate.nestederror import root_in_log
 from sinkest.estimate.regression import auxiliaries, keep_independent, least_squares
 from sinkest.estimate.smoothing import Smoothing, smooth_variances
 from sinkest.messages import Message
@@ -22,7 +23,7 @@ Floats = NDArray[np.float64]
 Method = Literal["reml", "ml", "moment"]
 
 # domain variances that are scanned, as multiples of the typical sampling variance
-_GRID = np.logspace(-8, 8, 97)
+_GRID = np.logspace(-8, 8, 65)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,35 +206,40 @@ class _Area:
         return cls(fit.beta, covariance, domain_variance, psi, value)
 
 
-def _criterion(y: Floats, psi: Floats, x: Floats, a: float, method: str) -> tuple[float, float]:
-    """Profile log-likelihood (restricted for REML) and its derivative by the domain variance."""
-    weight = 1.0 / (psi + a)
-    root = np.sqrt(weight)
-    q, r = np.linalg.qr(x * root[:, None])
-    residual = y * root - q @ (q.T @ (y * root))
-    value = 0.5 * float(np.log(weight).sum() - residual @ residual)
-    slope = 0.5 * float((weight * residual**2).sum() - weight.sum())
+def _criterion(y: Floats, psi: Floats, q: Floats, a: Floats, method: str) -> tuple[Floats, Floats]:
+    """Profile log-likelihood (restricted for REML) at domain variances a, and its derivative.
+
+    The columns of q span the auxiliaries and are orthonormal, which keeps the cross-products well conditioned.
+    """
+    weight = 1.0 / (psi + a[:, None])
+    cross = np.einsum("gd,dk,dl->gkl", weight, q, q)
+    inverse = np.linalg.inv(cross)
+    beta = np.einsum("gkl,gd,dl,d->gk", inverse, weight, q, y)
+    residual = y - beta @ q.T
+    value = 0.5 * (np.log(weight).sum(axis=1) - (weight * residual**2).sum(axis=1))
+    slope = 0.5 * ((weight * residual) ** 2 - weight).sum(axis=1)
     if method == "reml":
-        value -= float(np.log(np.abs(np.diag(r))).sum())
-        slope += 0.5 * float((weight * (q**2).sum(axis=1)).sum())
+        value = value - 0.5 * np.linalg.slogdet(cross)[1]
+        slope = slope + 0.5 * np.einsum("gd,dk,gkl,dl->g", weight**2, q, inverse, q)
     return value, slope
 
 
 def _maximum(y: Floats, psi: Floats, x: Floats, scale: float, method: str) -> float:
     """Domain variance of highest likelihood over the whole range, zero included."""
+    q = np.linalg.qr(x)[0]
 
     def slope(log_variance: float) -> float:
-        return _criterion(y, psi, x, math.exp(log_variance), method)[1]
+        return float(_criterion(y, psi, q, np.array([math.exp(log_variance)]), method)[1][0])
 
     grid = scale * _GRID
-    slopes = np.array([_criterion(y, psi, x, a, method)[1] for a in grid])
-    best, height = 0.0, _criterion(y, psi, x, 0.0, method)[0]
-    for i in np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0)):
-        log_root = brentq(slope, math.log(grid[i]), math.log(grid[i + 1]), xtol=1e-13)
-        value = _criterion(y, psi, x, math.exp(log_root), method)[0]
-        if value > height + 1e-10 * (1.0 + abs(height)):
-            best, height = math.exp(log_root), value
-    return best
+    slopes = _criterion(y, psi, q, grid, method)[1]
+    peaks = np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0))
+    roots = [root_in_log(slope, float(grid[i]), float(grid[i + 1])) for i in peaks]
+    candidates = np.array([0.0, *roots])
+    gain = _criterion(y, psi, q, candidates, method)[0]
+    best = int(np.argmax(gain))
+    # a gain within rounding is no gain: the simpler model stands
+    return float(candidates[best]) if gain[best] - gain[0] > 1e-10 * (1.0 + abs(gain[0])) else 0.0
 
 
 def _moment(y: Floats, psi: Floats, x: Floats, scale: float) -> float:

@@ -71,7 +71,7 @@ def modified_greg(
     --------
     >>> table = modified_greg([1.0, 2, 3, 5], [1, 2, 3, 4], list("aabb"), {"a": 2.0, "b": 3.0}, {"a": 40, "b": 40})
     >>> table["estimate"].round(3).tolist()
-    [2.05, 3.45]
+    [2.15, 3.35]
     """
     if weighting not in ("expansion", "domain_mean"):
         allowed = "expansion, domain_mean"

@@ -8,6 +8,7 @@ border, so the whole range is scanned, and each local maximum is then found as a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,4 +145,16 @@ def _root(moments: Moments, lower: float, upper: float, restricted: bool) -> flo
     def slope(log_ratio: float) -> float:
         return float(_profile(moments, np.array([math.exp(log_ratio)]), restricted).slope[0])
 
-    return math.exp(brentq(slope, math.log(lower), math.log(upper), xtol=1e-13))
+    return root_in_log(slope, lower, upper)
+
+
+def root_in_log(slope: Callable[[float], float], lower: float, upper: float) -> float:
+    """Find where a slope, given as a function of the logarithm, passes through zero between two positive numbers.
+
+    Rounding may rob an optimum that falls on one of the two of its change of sign; that one is then the answer.
+    """
+    a, b = math.log(lower), math.log(upper)
+    at_a, at_b = slope(a), slope(b)
+    if at_a * at_b >= 0:
+        return lower if abs(at_a) < abs(at_b) else upper
+    return math.exp(brentq(slope, a, b, xtol=1e-13))

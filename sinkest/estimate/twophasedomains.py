@@ -83,7 +83,8 @@ class _Setting:
     plots: Plots
     design: Floats
     names: tuple[str, ...]
-    labels: NDArray[Any]
+    code: NDArray[np.intp]
+    codes: dict[Any, int]
     kind: Kind
     means: DomainMeans | None
     cluster_external: ClusterExternal
@@ -106,6 +107,10 @@ class _Setting:
         full = np.zeros(self.design.shape[1])
         full[[0, *(self.means.columns + 1)]] = row
         return full
+
+    def inside(self, label: Any) -> Booleans:
+        """Which plots lie in a domain."""
+        return np.asarray(self.code == self.codes.get(label, -2), dtype=np.bool_)
 
     def models(self, inside: Booleans | None, label: str = "") -> _Models:
         """Fit the models, with the indicator of a domain as a further auxiliary if one is given."""
@@ -165,8 +170,16 @@ def domain_table(
         domains = means.domains + tuple(label for label in present if label not in means.domains)
     if not domains:
         raise InputError("smallarea.no_domain")
+    code, known = pd.factorize(labels[complete], use_na_sentinel=True)
     setting = _Setting(
-        plots.where(complete), table.design[complete], table.names, labels[complete], kind, means, cluster_external
+        plots.where(complete),
+        table.design[complete],
+        table.names,
+        code,
+        {label: i for i, label in enumerate(known)},
+        kind,
+        means,
+        cluster_external,
     )
     shared = None if kind == "extended" else setting.models(None)
     rows = [_domain(setting, label, shared) for label in domains]
@@ -218,7 +231,7 @@ def _local(setting: _Setting, inside: Booleans) -> _Local:
 
 def _domain(setting: _Setting, label: Any, shared: _Models | None) -> _Row:
     """Estimate one domain, or say why that cannot be done."""
-    inside = np.array([other is not None and other == label for other in setting.labels], dtype=np.bool_)
+    inside = setting.inside(label)
     local = _local(setting, inside)
     n1 = math.inf if setting.exhaustive else float(local.n1)
     row = _Row(label, dict.fromkeys(COLUMNS, math.nan) | {"n1": n1, "n2": local.n2, "note": ""}, [])
