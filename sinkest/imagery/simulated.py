@@ -56,7 +56,7 @@ class SimulatedSource(Source):
 
     def __init__(
         self,
-        seed: int = 2025,
+        seed: int = 20250101,
         year: int = 2025,
         scenes_per_season: int = 3,
         dates: Sequence[date] | None = None,

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sinkest.simulate.classes import CODES
 from sinkest.simulate.noise import SOURCE_STAMP, gauss, kernel, lattice, normal, smooth
-from sinkest.simulate.world import CODES
 
 # Salts 100-109.
 _LOOK, _LOOK_WIDE, _TONE, _VIGOUR, _MOISTURE, _NEAR, _GRAIN = 100, 101, 102, 103, 104, 105, 106

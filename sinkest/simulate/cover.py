@@ -31,7 +31,7 @@ _SPLIT, _FARMED, _USE, _QUARRY, _TAKEN, _PLANTED, _SPECIES = 70, 71, 72, 73, 74,
 _THERE, _SIZE, _SORT, _TURN, _LONG = 77, 78, 79, 80, 81
 _OWN = 82  # and the six after it
 
-_POND_CELL_M, _VILLAGE_CELL_M = 820.0, 1050.0
+_POND_CELL_M, _VILLAGE_CELL_M = 640.0, 1050.0
 _COARSE_M, _FINE_M, _FIELD_M, _BLOCK_M, _YARD_M = 700.0, 250.0, 130.0, 210.0, 45.0
 _CHANGE_FROM, _CHANGE_YEARS = 2012.0, 30.0
 
@@ -252,7 +252,7 @@ def look(x, y, year, world):
     if code > MIXED:
         closure = canopy_closure(stand, age, world) if code <= OIL_TEA else _CLOSURE[code]
         return code, age, 0.0, 0.0, closure, altitude, stand, gap
-    volume, visible = stand_volume(x, y, kind - 1, stand, age, world)
+    volume, visible = stand_volume(x, y, kind - 1, stand, age, year, world)
     return code, age, volume, visible, canopy_closure(stand, age, world), altitude, stand, gap
 
 

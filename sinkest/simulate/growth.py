@@ -26,8 +26,9 @@ _TOP, _RATE, _SHAPE, _AGE_MEDIAN, _AGE_SPREAD, _ROTATION, _KEPT = 7, 8, 9, 10, 1
 # Salts 60-69. Spreads are of the logarithm of the volume.
 _SITE, _UNSEEN, _UNSEEN_WIDE, _PATCH = 60, 61, 62, 63
 _DRAW_AGE, _DRAW_ROTATION, _DRAW_KEPT, _DRAW_SEEN, _DRAW_HIDDEN, _DRAW_CLOSURE = 64, 65, 66, 67, 68, 69
-_SEEN_STAND, _SEEN_SITE = 0.22, 0.15
-_HIDDEN_STAND, _HIDDEN_NEAR, _HIDDEN_WIDE, _HIDDEN_PATCH = 0.26, 0.15, 0.12, 0.14
+_THINNED_PER_YEAR, _OLDEST_YEARS = 0.004, 70.0
+_SEEN_STAND, _SEEN_SITE = 0.27, 0.17
+_HIDDEN_STAND, _HIDDEN_NEAR, _HIDDEN_WIDE, _HIDDEN_PATCH = 0.29, 0.16, 0.16, 0.15
 _HIDDEN_SPREAD = math.sqrt(_HIDDEN_STAND**2 + _HIDDEN_NEAR**2 + _HIDDEN_WIDE**2 + _HIDDEN_PATCH**2)
 _SEEN_SPREAD = math.sqrt(_SEEN_STAND**2 + _SEEN_SITE**2)
 
@@ -45,10 +46,10 @@ def stand_age(kind, stand, year, world):
 
 
 @compiled
-def stand_volume(x, y, kind, stand, age, world):
+def stand_volume(x, y, kind, stand, age, year, world):
     """Growing stock (m3/ha) at a point: all of it, and the part of its variation that a sensor could see."""
     rules, salts = world.woodland, world.salts
-    grown = rules[kind, _TOP] * (1.0 - math.exp(-rules[kind, _RATE] * age)) ** rules[kind, _SHAPE]
+    grown = rules[kind, _TOP] * (1.0 - math.exp(-rules[kind, _RATE] * min(age, _OLDEST_YEARS))) ** rules[kind, _SHAPE]
     seen = _SEEN_STAND * gauss(stand, salts[_DRAW_SEEN]) + _SEEN_SITE * smooth(x, y, 6000.0, salts[_SITE])
     hidden = (
         _HIDDEN_STAND * gauss(stand, salts[_DRAW_HIDDEN])
@@ -56,6 +57,8 @@ def stand_volume(x, y, kind, stand, age, world):
         + _HIDDEN_WIDE * smooth(x, y, 5000.0, salts[_UNSEEN_WIDE])
         + _HIDDEN_PATCH * smooth(x, y, 45.0, salts[_PATCH])
     )
+    # Thinning and death take some of what a curve through stands of different ages promises to one stand.
+    grown *= math.exp(-_THINNED_PER_YEAR * (year - BASE_YEAR))
     visible = grown * math.exp(seen - 0.5 * _SEEN_SPREAD * _SEEN_SPREAD)
     return visible * math.exp(hidden - 0.5 * _HIDDEN_SPREAD * _HIDDEN_SPREAD), visible
 

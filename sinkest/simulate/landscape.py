@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -13,6 +13,11 @@ from sinkest.errors import InputError
 from sinkest.simulate import cover
 from sinkest.simulate.memory import Memory, grid_key
 from sinkest.simulate.world import EPSG, World, build
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sinkest.aoi import Zones
 
 _MILLIMETRES = 1000.0
 
@@ -61,7 +66,7 @@ class Landscape:
         Which of the virtual cities; the large relief, the rivers and the towns are the same in all of them.
     """
 
-    def __init__(self, seed: int = 2025) -> None:
+    def __init__(self, seed: int = 20250101) -> None:
         self.seed = int(seed)
         self.world: World = build(self.seed)
         self.salts = self.world["salts"][0]
@@ -100,6 +105,12 @@ class Landscape:
         elevation = np.empty(x.size, np.float32)
         cover.elevation_at(x, y, self.world, elevation)
         return elevation.reshape(tuple(grid.shape))
+
+    def truth(self, zones: Zones, grid: GeoBox, year: int, previous_year: int | None = None) -> pd.DataFrame:
+        """Exact totals by zone; see :func:`sinkest.simulate.truth.truth`."""
+        from sinkest.simulate.truth import truth  # sums need zones and exact coverage, which points and blocks do not
+
+        return truth(self, zones, grid, year, previous_year)
 
     def look(self, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], year: float) -> Truth:
         """As :meth:`at_metres`, for coordinates that are rounded already; nothing is remembered."""
@@ -143,6 +154,12 @@ def to_metres(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def to_degrees(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Metres of EPSG:32649 to WGS84 degrees."""
     return Transformer.from_crs(EPSG, 4326, always_xy=True).transform(x, y)
+
+
+def rounded_degrees(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`to_degrees`, to six decimals (a tenth of a metre), as tables carry them."""
+    lon, lat = to_degrees(x, y)
+    return np.round(lon, 6), np.round(lat, 6)
 
 
 def rounded(metres: np.ndarray) -> np.ndarray:

@@ -144,7 +144,13 @@ def _kernels(stamp: int) -> Any:
                     reflectance[k, j, i] = light[wanted[k]]
                 patch = 0.09 * smooth(u, v, 700.0, salts[_MISSED])
                 scl[j, i] = _classified(
-                    light, cloud + patch, shadow + patch, code[j, i], stand[j, i], elevation[j, i], salts
+                    light,
+                    cloud * (1.0 + 3.0 * patch) + 0.3 * patch,
+                    shadow + patch,
+                    code[j, i],
+                    stand[j, i],
+                    elevation[j, i],
+                    salts,
                 )
 
     return lit_ground, observed

@@ -8,17 +8,18 @@ import math
 
 import numpy as np
 
-from sinkest.simulate.noise import compiled, sloping, smooth
+from sinkest.simulate.noise import cell, compiled, sloping, smooth, uniform
 from sinkest.simulate.world import KNOT_M, KNOTS_SOUTH, KNOTS_WEST
 
 # Salts 0-19 belong to the ground.
-_BEND_X, _BEND_Y, _HILLS = 0, 1, 2
+_BEND_X, _BEND_Y, _HILLS, _DAM = 0, 1, 2, 12
 
 _HILL_SIZE_M = np.array([17000.0, 8700.0, 4300.0, 2150.0, 1070.0, 500.0, 230.0])
 _HILL_WEIGHT = np.array([0.36, 0.27, 0.20, 0.130, 0.070, 0.030, 0.010])
 _FOLD = 0.02
 _VALLEY_M = 3200.0
 _FAR_M = 1e6
+_DAM_CELL_M, _DAM_RADIUS_M = 6500.0, 1500.0
 _SHARE_OF_RELIEF = 0.68
 
 
@@ -112,10 +113,17 @@ def ground(x, y, river_m, world):
 
 @compiled
 def lake(x, y, height, world):
-    """0 on land, 1 in a reservoir, 2 in a named marsh: valleys drowned around a point."""
+    """0 on land, 1 in a reservoir, 2 in a named marsh: valleys drowned around named points and small dams."""
     for k in range(world.lakes.shape[0]):
         away_x, away_y = x - world.lakes[k, 0], y - world.lakes[k, 1]
         far = (away_x * away_x + away_y * away_y) / (world.lakes[k, 2] * world.lakes[k, 2])
-        if far < 1.0 and height + 0.9 * far * far < world.lakes[k, 3]:
-            return 1 + int(world.lakes[k, 4])
-    return 0
+        if far < 1.0:
+            # The dam was built where the valley is, so the water level follows the ground at the named point.
+            centre_x, centre_y = world.lakes[k, 0], world.lakes[k, 1]
+            level = ground(centre_x, centre_y, bank(centre_x, centre_y, world), world)[1]
+            if 0.9 * (height - level) + far < world.lakes[k, 3]:
+                return 1 + int(world.lakes[k, 4])
+    code, centre_x, centre_y, _ = cell(x, y, _DAM_CELL_M, world.salts[_DAM])
+    radius = _DAM_RADIUS_M * (0.35 + uniform(code))
+    far = ((x - centre_x) * (x - centre_x) + (y - centre_y) * (y - centre_y)) / (radius * radius)
+    return 1 if far < 1.0 and height + 0.5 * far * far < world.dam_flood else 0

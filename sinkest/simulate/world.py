@@ -9,32 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sinkest.simulate.classes import CODES
 from sinkest.simulate.noise import salts
 
 EPSG = 32649
 """The landscape lives in metres of this projection, whatever grid it is looked at on."""
-
-CODES = {
-    "fir": 1,
-    "masson_pine": 2,
-    "broadleaf": 3,
-    "mixed": 4,
-    "bamboo": 5,
-    "oil_tea": 6,
-    "shrub": 7,
-    "orchard": 8,
-    "urban_trees": 9,
-    "paddy": 10,
-    "dry_crop": 11,
-    "built_up": 12,
-    "bare": 13,
-    "water": 14,
-    "marsh": 15,
-}
-"""Land-cover classes of the landscape: id to code."""
-
-ARBOR = (1, 2, 3, 4)
-FOREST = (1, 2, 3, 4, 5, 6)
 
 KNOT_M = 4000.0
 """Spacing of the knots between which the large relief is interpolated."""
