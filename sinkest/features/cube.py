@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import InputError, SourceError
-from sinkest.features import composite, indices, terrain
-from sinkest.features.mask import clear
-from sinkest.imagery.source import QA, Scene, Source
+from sinkest.features import composite, indices, phenology, terrain
+from sinkest.features.looks import Looks
+from sinkest.imagery.source import Scene, Source
 
 Floats = NDArray[np.float32]
 Kind = Literal["reflectance", "backscatter", "index", "terrain", "count"]
 
-PERCENTILES = (10.0, 50.0, 90.0)
 TERRAIN = ("elevation", "slope", "northness", "eastness")
 _STORE: Mapping[str, tuple[float, str]] = {
     "reflectance": (1e-4, "1"),
@@ -104,22 +103,18 @@ class CubeSpec:
         for season in self.seasons:
             layers += [_layer(f"{season}_{band}", "reflectance") for band in self.bands]
             layers += [_layer(f"{season}_{band}", "backscatter") for band in self.radar_bands]
-        layers += [_layer(name, "index") for name in self._phenology]
+        if self.phenology_index:
+            layers += [_layer(name, "index") for name in phenology.layer_names(self.phenology_index)]
         if self.terrain:
             layers += [_layer(name, "terrain", name) for name in TERRAIN]
         return (*layers, *(_layer(f"count_{season}", "count") for season in self.seasons))
-
-    @property
-    def _phenology(self) -> tuple[str, ...]:
-        name = self.phenology_index
-        return tuple(f"{name}_p{percent:.0f}" for percent in PERCENTILES) if name else ()
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, in the order of `features`."""
         stored = [layer.name for layer in self.layers if layer.kind != "count"]
         made = [f"{season}_{name}" for season in self.seasons for name in self.indices]
-        span = [f"{self.phenology_index}_span"] if self.phenology_index else []
+        span = [phenology.span_name(self.phenology_index)] if self.phenology_index else []
         return (*stored, *made, *span)
 
     def features(self, layers: Mapping[str, Floats]) -> Floats:
@@ -140,7 +135,7 @@ class CubeSpec:
         for season in self.seasons:
             bands = {band: layers[f"{season}_{band}"] for band in self.bands}
             made += list(indices.compute(self.indices, bands).values())
-        span = [layers[self._phenology[-1]] - layers[self._phenology[0]]] if self._phenology else []
+        span = [phenology.span(self.phenology_index, layers)] if self.phenology_index else []
         return np.stack([*stored, *made, *span]).astype(np.float32, copy=False)
 
 
@@ -169,89 +164,64 @@ def build_block(
         Rows and columns.
     spec : CubeSpec
     scenes : mapping of str to sequence of Scene
-        Scenes by season.
+        Scenes by season; a scene of two seasons counts once in the year.
 
     Returns
     -------
     dict of str to float32 array (y, x)
-        By the names of ``spec.layers``; radar in dB.
+        By the names of ``spec.layers``; radar in dB. NaN where nothing was seen.
+
+    Raises
+    ------
+    SourceError
+        If no scene has the bands, or terrain is wanted of a source without elevation.
     """
     here = grid[block]
-    optical = {season: _optical(source, here, spec, found) for season, found in scenes.items()}
-    whole = np.concatenate(list(optical.values()))
-    if len(whole) == 0:
-        raise SourceError("features.no_scene", kind="empty", source=source.name, bands=", ".join(spec.bands))
-    shape = tuple(here.shape)
+    looks = Looks(source, here, spec, scenes)
     layers: dict[str, Floats] = {}
+    series: dict[str, Floats] = {}
     for season in spec.seasons:
-        stack = optical[season]
-        seen = composite.count_valid(stack[:, 0]) if len(stack) else np.zeros(shape, dtype=np.int32)
-        layers[f"count_{season}"] = seen.astype(np.float32)
-        values = _compose(stack, spec.method, shape)
-        if spec.gap_fill == "year" and (seen == 0).any():
-            values = np.where(seen == 0, _compose(whole, spec.method, shape), values)
-        layers |= {f"{season}_{band}": values[i] for i, band in enumerate(spec.bands)}
-        layers |= _radar(source, here, spec, season, scenes[season])
+        radar, radar_count = _radar(source, here, spec, season, scenes[season])
+        stack = looks.of_season(season)
+        count = looks.count(stack) if spec.bands else radar_count
+        layers |= {**radar, f"count_{season}": count.astype(np.float32)}
+        layers |= {f"{season}_{band}": values for band, values in zip(spec.bands, looks.composed(stack), strict=True)}
+        if spec.phenology_index:
+            series |= looks.series(season, stack, spec.phenology_index)
+    if spec.gap_fill == "year" and spec.bands:
+        looks.fill_gaps(layers)
     if spec.phenology_index:
-        layers |= _phenology(whole, spec, spec.phenology_index)
+        layers |= phenology.percentile_layers(spec.phenology_index, np.stack(list(series.values())))
     if spec.terrain:
         layers |= _terrain(source, here)
     return layers
 
 
-def _optical(source: Source, grid: GeoBox, spec: CubeSpec, scenes: Sequence[Scene]) -> Floats:
-    """Masked reflectance of a season, (t, b, y, x)."""
-    dates = [scene for scene in scenes if set(spec.bands) <= set(source.bands_of(scene))]
-    stack = np.empty((len(dates), len(spec.bands), *grid.shape), dtype=np.float32)
-    margin = spec.dilate_px
-    inner = slice(margin, -margin or None)
-    for t, scene in enumerate(dates):
-        read = source.read_with_margin(grid, scene, spec.bands, margin)
-        whole = np.logical_and.reduce([np.isfinite(read[band]) for band in spec.bands])
-        if source.qa_kind is not None:
-            whole &= clear(read[QA], source.qa_kind, margin)[inner, inner]
-        for b, band in enumerate(spec.bands):
-            stack[t, b] = np.where(whole, read[band], np.nan)
-    return stack
-
-
-def _compose(stack: Floats, method: str, shape: tuple[int, ...]) -> Floats:
-    if len(stack) == 0:
-        return np.full((stack.shape[1], *shape), np.nan, dtype=np.float32)
-    if method == "median":
-        return np.stack([composite.median(stack[:, band]) for band in range(stack.shape[1])])
-    return composite.medoid(stack) if method == "medoid" else composite.geomedian(stack)
-
-
-def _radar(source: Source, grid: GeoBox, spec: CubeSpec, season: str, scenes: Sequence[Scene]) -> dict[str, Floats]:
-    """Median backscatter of a season in dB."""
-    if not spec.radar_bands:
-        return {}
-    dates = [scene for scene in scenes if set(spec.radar_bands) <= set(source.bands_of(scene))]
-    reads = [source.read(grid, scene, spec.radar_bands) for scene in dates]
+def _radar(
+    source: Source, grid: GeoBox, spec: CubeSpec, season: str, scenes: Sequence[Scene]
+) -> tuple[dict[str, Floats], NDArray[np.int32]]:
+    """Median backscatter of a season in dB, and the number of dates at each pixel."""
+    count = np.zeros(grid.shape.yx, dtype=np.int32)
     layers = {}
+    dates = [scene for scene in scenes if spec.radar_bands and set(spec.radar_bands) <= set(source.bands_of(scene))]
+    reads = [source.read(grid, scene, spec.radar_bands) for scene in dates]
     for band in spec.radar_bands:
-        linear = np.full(tuple(grid.shape), np.nan, dtype=np.float32)
+        linear = np.full(grid.shape.yx, np.nan, dtype=np.float32)
         if reads:
-            linear = composite.median(np.stack([read[band] for read in reads]))
+            stack = np.stack([read[band] for read in reads])
+            linear, count = composite.median(stack), composite.count_valid(stack)
         with np.errstate(divide="ignore", invalid="ignore"):
             decibel = 10.0 * np.log10(linear)
         layers[f"{season}_{band}"] = np.where(np.isfinite(decibel), decibel, np.nan).astype(np.float32)
-    return layers
-
-
-def _phenology(whole: Floats, spec: CubeSpec, index: str) -> dict[str, Floats]:
-    bands = {band: whole[:, i] for i, band in enumerate(spec.bands)}
-    series = indices.compute([index], bands)[index]
-    values = composite.percentiles(series, PERCENTILES)
-    return {f"{index}_p{percent:.0f}": values[i] for i, percent in enumerate(PERCENTILES)}
+    return layers, count
 
 
 def _terrain(source: Source, grid: GeoBox) -> dict[str, Floats]:
-    elevation = source.elevation(grid.pad(1))
+    wide = grid.pad(1)
+    elevation = source.elevation(wide)
     if elevation is None:
         raise SourceError("features.no_elevation", kind="missing", source=source.name)
-    values = (elevation, *terrain.slope_aspect(elevation, abs(float(grid.resolution.x))))
+    values = (elevation, *terrain.slope_aspect(elevation, *terrain.pixel_sides_m(wide)))
     return {name: layer[1:-1, 1:-1] for name, layer in zip(TERRAIN, values, strict=True)}
 
 

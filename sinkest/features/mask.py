@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.ndimage import distance_transform_edt
 
 from sinkest.errors import InputError
-
-SCL_CLEAR = (2, 4, 5, 6, 7)
-"""Scene classes that count as seen: dark area (in mountains mostly slopes in shade), vegetation, bare, water,
-unclassified. Not: no data, saturated, cloud shadow, clouds of medium and high probability, cirrus, snow."""
-FMASK_CLEAR = (0, 1)
-"""Fmask classes that count as seen: land and water."""
-QA_PIXEL_BLIND = 0b111111
-"""Landsat QA_PIXEL bits that blind a pixel: fill, dilated cloud, cirrus, cloud, cloud shadow, snow."""
+from sinkest.imagery.sensors import QA_CODES, QA_PIXEL_BITS, QA_PIXEL_SPREADS, QA_PIXEL_UNCLEAR
 
 
-def clear(qa: NDArray[np.integer], kind: str, dilate_px: int = 0) -> NDArray[np.bool_]:
+def clear(
+    qa: NDArray[np.integer], kind: str, dilate_px: int = 0, codes: Sequence[int] | None = None
+) -> NDArray[np.bool_]:
     """Where the ground was seen.
+
+    Clouds and their shadows are widened, since classifiers miss their rims. No data, snow and defective pixels were not
+    seen either, but are not widened: the edge of a swath is no cloud.
 
     Parameters
     ----------
-    qa : integer array (y, x)
+    qa : integer array (..., y, x)
     kind : {"scl", "qa_pixel", "fmask", "clear"}
-        What the band holds; ``clear`` is 1 where the ground was seen.
+        What the band holds; the codes and which of them count as seen stand in `sinkest.imagery.sensors`.
     dilate_px : int
-        Everything not clear is widened by a disk of this radius.
+        Radius of the disk in pixels. The result is right from this distance off the edge of the array inward.
+    codes : sequence of int, optional
+        Codes that count as seen, instead of the kind's own choice.
 
     Raises
     ------
     InputError
-        For an unknown kind or a negative radius.
+        For an unknown kind, codes that the kind has not, or a negative radius.
     """
-    if kind == "scl":
-        seen = np.isin(qa, SCL_CLEAR)
-    elif kind == "fmask":
-        seen = np.isin(qa, FMASK_CLEAR)
-    elif kind == "qa_pixel":
-        seen = (qa & QA_PIXEL_BLIND) == 0
-    elif kind == "clear":
-        seen = qa == 1
-    else:
-        raise InputError("features.qa_kind", given=kind, expected="scl, qa_pixel, fmask, clear")
     if dilate_px < 0:
         raise InputError("features.dilate", given=dilate_px)
-    if dilate_px == 0:
-        return seen
-    return ~ndimage.binary_dilation(~seen, structure=disk(dilate_px))
+    seen, spreading = _pixel_bits(qa, codes) if kind == "qa_pixel" else _classes(qa, kind, codes)
+    if dilate_px > 0:
+        for layer in np.ndindex(qa.shape[:-2]):
+            seen[layer] &= ~widened(spreading[layer], dilate_px)
+    return seen
 
 
-@cache
-def disk(radius: int) -> NDArray[np.bool_]:
-    """Pixels whose centre is at most ``radius`` pixels away; bool (2 radius + 1, 2 radius + 1)."""
-    offset = np.arange(-radius, radius + 1)
-    return offset[:, None] ** 2 + offset**2 <= radius**2
+def widened(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
+    """A mask (y, x) grown by a disk: all pixels whose centre is at most the radius from a set pixel's centre."""
+    if radius_px <= 0 or not mask.any() or mask.all():
+        return mask.copy()
+    # squares of whole numbers: the half keeps distances such as 5 = hypot(3, 4) inside whatever the square root's bits
+    return np.asarray(distance_transform_edt(~mask) ** 2 < radius_px**2 + 0.5)
+
+
+def _classes(
+    qa: NDArray[np.integer], kind: str, codes: Sequence[int] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    if kind not in QA_CODES:
+        raise InputError("features.qa_kind", given=kind, expected=", ".join((*QA_CODES, "qa_pixel")))
+    table = QA_CODES[kind]
+    wanted = table.clear if codes is None else tuple(codes)
+    unknown = [code for code in wanted if code not in table.names or code in table.fill]
+    if unknown or not wanted:
+        usable = ", ".join(f"{code} {name}" for code, name in table.names.items() if code not in table.fill)
+        raise InputError("features.qa_codes", kind=kind, given=", ".join(map(str, unknown)) or "-", expected=usable)
+    return np.isin(qa, wanted), np.isin(qa, [code for code in table.spreads if code not in wanted])
+
+
+def _pixel_bits(qa: NDArray[np.integer], codes: Sequence[int] | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    if codes is not None:
+        raise InputError("features.qa_codes", kind="qa_pixel", given=", ".join(map(str, codes)), expected="-")
+    bits = qa.astype(np.uint16)
+    has_data = (bits & np.uint16(1 << QA_PIXEL_BITS["fill"])) == 0
+    unclear, spreads = (
+        np.uint16(sum(1 << QA_PIXEL_BITS[name] for name in names)) for names in (QA_PIXEL_UNCLEAR, QA_PIXEL_SPREADS)
+    )
+    return has_data & ((bits & unclear) == 0), has_data & ((bits & spreads) != 0)

@@ -4,44 +4,56 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from odc.geo.geobox import GeoBox
 
 from sinkest.errors import InputError
 
 Floats = NDArray[np.float32]
-_EAST = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8.0
-_NORTH = np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]]) / 8.0
+Lengths = float | NDArray[np.float64]
+
+WGS84_A, WGS84_E2 = 6378137.0, 0.00669437999014
+"""Semi-major axis in metres and squared eccentricity of the ellipsoid."""
 
 
-def slope_aspect(elevation_m: Floats, resolution_m: float) -> tuple[Floats, Floats, Floats]:
-    """Slope and aspect by Horn's method (Horn 1981).
+def slope_aspect(
+    elevation_m: Floats, width_m: Lengths, height_m: Lengths | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """Slope and aspect by Horn's method (Horn 1981, Proc. IEEE 69, 14).
+
+    A neighbour without data, also one beyond the array, is taken to continue the line from the opposite neighbour
+    through the centre, or to lie level with the centre where that one is missing too. A plane thus keeps its slope up
+    to the last pixel.
 
     Parameters
     ----------
     elevation_m : float32 array (y, x)
-        North up. The outermost pixels use the edge repeated; read one pixel more where that matters.
-    resolution_m : float
+        North up; NaN for no data. For a block, read one pixel more on each side.
+    width_m, height_m : float or float64 array (y, 1)
+        Sides of a pixel; ``height_m`` is ``width_m`` by default.
 
     Returns
     -------
     slope_deg, northness, eastness : float32 arrays (y, x)
         Northness and eastness are the cosine and sine of the downslope direction, times the sine of the slope, so that
-        flat ground, which faces nowhere, has 0.
+        flat ground, which faces nowhere, has 0. NaN where the elevation is.
 
     Raises
     ------
     InputError
-        If the resolution is not positive.
+        If a side is not positive.
     """
-    if not resolution_m > 0:
-        raise InputError("features.resolution", given=resolution_m)
-    height = elevation_m.astype(np.float64)
-    east = ndimage.correlate(height, _EAST, mode="nearest") / resolution_m
-    north = ndimage.correlate(height, _NORTH, mode="nearest") / resolution_m
-    steep = np.hypot(east, north)
+    height_m = width_m if height_m is None else height_m
+    if not (np.all(np.asarray(width_m) > 0) and np.all(np.asarray(height_m) > 0)):
+        raise InputError("features.resolution", given=float(np.min(np.asarray(width_m))))
+    northwest, north, northeast, west, east, southwest, south, southeast = _neighbours(elevation_m.astype(np.float64))
+    rise_east = ((northeast + 2 * east + southeast) - (northwest + 2 * west + southwest)) / (8 * np.asarray(width_m))
+    rise_north = ((northwest + 2 * north + northeast) - (southwest + 2 * south + southeast)) / (
+        8 * np.asarray(height_m)
+    )
+    steep = np.hypot(rise_east, rise_north)
     scale = 1.0 / np.sqrt(1.0 + steep**2)
     slope = np.degrees(np.arctan(steep))
-    return slope.astype(np.float32), (-north * scale).astype(np.float32), (-east * scale).astype(np.float32)
+    return slope.astype(np.float32), (-rise_north * scale).astype(np.float32), (-rise_east * scale).astype(np.float32)
 
 
 def illumination(
@@ -60,3 +72,30 @@ def illumination(
     flat = np.cos(np.radians(slope_deg.astype(np.float64))) * np.cos(zenith)
     facing = northness.astype(np.float64) * np.cos(azimuth) + eastness.astype(np.float64) * np.sin(azimuth)
     return (flat + np.sin(zenith) * facing).astype(np.float32)
+
+
+def pixel_sides_m(grid: GeoBox) -> tuple[Lengths, Lengths]:
+    """Width and height of a grid's pixels in metres; of a grid in degrees by row, (y, 1), on the WGS84 ellipsoid."""
+    width, height = abs(float(grid.resolution.x)), abs(float(grid.resolution.y))
+    if grid.crs is None or not grid.crs.geographic:
+        return width, height
+    degrees = grid.affine.f + (np.arange(grid.shape[0]) + 0.5)[:, None] * grid.affine.e
+    # rounded to a tenth of a millimetre, so that the corner a block starts from leaves no trace
+    latitude = np.radians(np.round(degrees, 9))
+    bend = 1.0 - WGS84_E2 * np.sin(latitude) ** 2
+    east = WGS84_A / np.sqrt(bend) * np.cos(latitude) * np.radians(width)
+    north = WGS84_A * (1.0 - WGS84_E2) / bend**1.5 * np.radians(height)
+    return east, north
+
+
+def _neighbours(height: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The eight neighbours of each pixel from north-west to south-east, missing ones filled in."""
+    rows, cols = height.shape
+    padded = np.pad(height, 1, constant_values=np.nan)
+    steps = [(i, j) for i in (0, 1, 2) for j in (0, 1, 2) if (i, j) != (1, 1)]
+    found = [padded[i : i + rows, j : j + cols] for i, j in steps]
+    filled = []
+    for here, opposite in zip(found, reversed(found), strict=True):
+        continued = np.where(np.isfinite(opposite), 2 * height - opposite, height)
+        filled.append(np.where(np.isfinite(here), here, continued))
+    return filled
