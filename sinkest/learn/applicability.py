@@ -17,9 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError
 
-BLOCK_ROWS = 1024
-"""Rows of a block of pairwise distances; bounds memory to a few MiB at any number of points."""
-
 AXES = 8
 """Principal axes behind the lower bounds: more rule out more points and cost more each."""
 
@@ -118,16 +115,27 @@ class AreaOfApplicability:
         return self.dissimilarity(X) <= self.threshold
 
 
+@njit(nogil=True, cache=True)
+def _squared(a: NDArray[np.float64], b: NDArray[np.float64], limit: float) -> float:
+    """Squared distance, or some number above ``limit`` as soon as it exceeds that."""
+    total = 0.0
+    for k in range(a.shape[0]):
+        gap = a[k] - b[k]
+        total += gap * gap
+        if total > limit:
+            break
+    return total
+
+
+@njit(nogil=True, cache=True)
 def _mean_distance(points: NDArray[np.float64]) -> float:
     """Mean over all pairs of different points."""
-    n = len(points)
-    square = (points**2).sum(axis=1)
+    n = points.shape[0]
     total = 0.0
-    for start in range(0, n, BLOCK_ROWS):
-        part = slice(start, start + BLOCK_ROWS)
-        squared = square[part, None] + square[None, :] - 2.0 * points[part] @ points.T
-        total += float(np.sqrt(np.maximum(squared, 0.0)).sum())
-    return total / (n * (n - 1.0))
+    for i in range(n):
+        for j in range(i):
+            total += np.sqrt(_squared(points[i], points[j], np.inf))
+    return total / (0.5 * n * (n - 1.0))
 
 
 def _nearest_in_other_fold(points: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -160,18 +168,6 @@ class _Search:
     def nearest(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distance of each row to its nearest point; NaN where a number is not finite."""
         return _nearest(np.ascontiguousarray(found), self.points, self.axes, self.shadow)
-
-
-@njit(nogil=True, cache=True)
-def _squared(a: NDArray[np.float64], b: NDArray[np.float64], limit: float) -> float:
-    """Squared distance, or some number above ``limit`` as soon as it exceeds that."""
-    total = 0.0
-    for k in range(a.shape[0]):
-        gap = a[k] - b[k]
-        total += gap * gap
-        if total > limit:
-            break
-    return total
 
 
 @njit(nogil=True, cache=True)

@@ -108,7 +108,7 @@ class Recipe:
         if not fits:
             raise ModelError("learn.wrong_kind", file=self.file, given=self.estimator["class"], kind=self.kind)
         if self.transform != "none":
-            estimator = TransformedResponse(estimator, transform=self.transform)
+            estimator = TransformedResponse(estimator, scale=self.transform)
         return _seeded(estimator, seed)
 
     def select(self, names: Sequence[str]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class TransformedResponse(RegressorMixin, BaseEstimator):
     ----------
     estimator : regressor
         Learns the transformed response; a constant when left out.
-    transform : {"none", "sqrt", "log1p"}
+    scale : {"none", "sqrt", "log1p"}
     folds : int
         Held-out folds behind the correction.
     random_state : int or None
@@ -44,28 +44,28 @@ class TransformedResponse(RegressorMixin, BaseEstimator):
         self,
         estimator: Any = None,
         *,
-        transform: str = "none",
+        scale: str = "none",
         folds: int = 5,
         random_state: int | None = None,
     ) -> None:
         self.estimator = estimator
-        self.transform = transform
+        self.scale = scale
         self.folds = folds
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> TransformedResponse:
         """Learn from features (n, f) and responses (n,)."""
-        if self.transform not in TRANSFORMS:
-            raise ValueError(f"transform={self.transform!r} is not one of {TRANSFORMS}")
+        if self.scale not in TRANSFORMS:
+            raise ValueError(f"scale={self.scale!r} is not one of {TRANSFORMS}")
         features, response = validate_data(self, X, y, y_numeric=True)
-        if self.transform != "none" and np.min(response) < 0:
-            raise ValueError(f"transform={self.transform!r} needs responses that are not negative")
+        if self.scale != "none" and np.min(response) < 0:
+            raise ValueError(f"scale={self.scale!r} needs responses that are not negative")
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, features)
         base = DummyRegressor() if self.estimator is None else self.estimator
         z = np.asarray(response, dtype=np.float64)
-        if self.transform == "sqrt":
+        if self.scale == "sqrt":
             z = np.sqrt(z)
-        elif self.transform == "log1p":
+        elif self.scale == "log1p":
             z = np.log1p(z)
         self.correction_ = self._correction(base, features, z, weight)
         self.estimator_ = _fitted(base, features, z, weight)
@@ -76,22 +76,22 @@ class TransformedResponse(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
         z = self.estimator_.predict(X)
-        if self.transform == "sqrt":
+        if self.scale == "sqrt":
             return np.maximum(z, 0.0) ** 2 + self.correction_
-        if self.transform == "log1p":
+        if self.scale == "log1p":
             return np.maximum(np.exp(z) * self.correction_ - 1.0, 0.0)
         return z
 
     def _correction(self, base: Any, X: NDArray[Any], z: NDArray[Any], weight: NDArray[Any] | None) -> float:
-        neutral = {"none": 0.0, "sqrt": 0.0, "log1p": 1.0}[self.transform]
+        neutral = {"none": 0.0, "sqrt": 0.0, "log1p": 1.0}[self.scale]
         folds = min(self.folds, len(z))
-        if self.transform == "none" or folds < 2:
+        if self.scale == "none" or folds < 2:
             return neutral
         residual = np.empty(len(z))
         for train, test in KFold(folds, shuffle=True, random_state=self.random_state).split(X):
             fitted = _fitted(base, X[train], z[train], None if weight is None else weight[train])
             residual[test] = z[test] - fitted.predict(X[test])
-        share = residual**2 if self.transform == "sqrt" else np.exp(residual)
+        share = residual**2 if self.scale == "sqrt" else np.exp(residual)
         return float(np.average(share, weights=weight))
 
 

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor, VotingRegressor
 
 from sinkest.errors import InputError
 
 BINS = 10
 MIN_PER_BIN = 20
+ROUNDS = 4
+LEAST_SHARE = 0.02
+"""Least constant part of the variance, as a share of the mean squared residual."""
 
 
 def moments(estimator: Any, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
@@ -26,7 +29,7 @@ def moments(estimator: Any, X: NDArray[np.float32]) -> tuple[NDArray[np.float64]
     Parameters
     ----------
     estimator : fitted regressor
-        A forest of scikit-learn, an estimator with a method ``predict_moments(X) -> (mean, spread)``, or any other.
+        A forest of scikit-learn, an average of models (``VotingRegressor``) with a forest in it, or any other.
     X : float32 array (n, f)
 
     Returns
@@ -34,8 +37,8 @@ def moments(estimator: Any, X: NDArray[np.float32]) -> tuple[NDArray[np.float64]
     mean : float64 array (n,)
     spread : float64 array (n,) or None
     """
-    if hasattr(estimator, "predict_moments"):
-        return estimator.predict_moments(X)
+    if isinstance(estimator, VotingRegressor):
+        return _moments_of_average(estimator, X)
     if not isinstance(estimator, ExtraTreesRegressor | RandomForestRegressor) or estimator.n_outputs_ != 1:
         return np.asarray(estimator.predict(X), dtype=np.float64), None
     X = np.ascontiguousarray(X, dtype=np.float32)
@@ -50,13 +53,25 @@ def moments(estimator: Any, X: NDArray[np.float32]) -> tuple[NDArray[np.float64]
     return mean, np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
 
 
+def _moments_of_average(
+    average: VotingRegressor, X: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Weighted mean of the members, and the spread of the first forest among them."""
+    found = [moments(member, X) for member in average.estimators_]
+    weights = np.ones(len(found)) if average.weights is None else np.asarray(average.weights, dtype=np.float64)
+    mean = np.zeros(len(X))
+    for weight, (one, _) in zip(weights, found, strict=True):
+        mean += weight * one
+    return mean / weights.sum(), next((spread for _, spread in found if spread is not None), None)
+
+
 @dataclass(frozen=True)
 class Spread:
     """Standard deviation of the error of a prediction.
 
-    With a spread s between trees the variance is ``base + slope * s^2``, both at least 0, by least squares on the
-    squared held-out residuals, then scaled so that standardised held-out residuals have mean square 1. Without it the
-    variance is read from bins of the predicted value, linear between their middles and constant outside.
+    With a spread s between trees the variance is ``base + slope * s^2``, both at least 0, by reweighted least squares
+    on the squared held-out residuals, then scaled so that standardised held-out residuals have mean square 1. Without
+    it the variance is read from bins of the predicted value, linear between their middles and constant outside.
 
     Attributes
     ----------
@@ -92,13 +107,17 @@ class Spread:
         if between is None:
             return cls._of_bins(p, squared)
         s2 = np.asarray(between, dtype=np.float64) ** 2
-        (base, slope), _ = nnls(np.column_stack([np.ones(len(s2)), s2]), squared)
-        variance = base + slope * s2
-        if not (variance > 0).all():
+        design = np.column_stack([np.ones(len(s2)), s2])
+        least = LEAST_SHARE * float(squared.mean())
+        variance = np.ones(len(s2))
+        base = slope = 0.0
+        for _ in range(ROUNDS):
+            # A squared residual scatters in proportion to the variance it estimates.
+            (base, slope), _ = nnls(design / variance[:, None], squared / variance)
             # Trees that agree perfectly somewhere are no evidence of a perfect prediction there.
-            base, slope = float(squared.mean()), 0.0
-            variance = np.full(len(s2), base)
-        factor = float((squared / variance).mean()) if base > 0 or slope > 0 else 1.0
+            base = max(base, least)
+            variance = base + slope * s2 if base > 0 else np.ones(len(s2))
+        factor = float((squared / variance).mean()) if base > 0 else 1.0
         return cls("trees", float(base * factor), float(slope * factor), np.empty(0), np.empty(0))
 
     @classmethod
