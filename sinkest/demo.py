@@ -44,7 +44,7 @@ def prepare(folder: Path, resolution_m: float | None = None) -> Path:
     mark = canonical_json({"key": content_key({"config": template, "code": code_version()})})
     if path.is_file() and (folder / MARK).is_file() and (folder / MARK).read_bytes() == mark:
         return path
-    if path.is_file() and not (folder / MARK).is_file():
+    if path.is_file() and not path.read_bytes().startswith(template.splitlines()[0].encode()):
         raise RunError("run.not_a_demo", folder=folder)
     make_folder(folder)
     write_bytes(path, template.encode())
@@ -62,7 +62,9 @@ def prepare(folder: Path, resolution_m: float | None = None) -> Path:
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
-    if isinstance(table, gpd.GeoDataFrame):
+    """Points as CSV with lon and lat, polygons as GeoJSON; both are the same bytes for the same table."""
+    if isinstance(table, gpd.GeoDataFrame) and "lon" not in table:
         write_bytes(folder / f"{name}.geojson", table.to_json(drop_id=True, ensure_ascii=False).encode())
-    else:
-        write_bytes(folder / f"{name}.csv", table.to_csv(index=False).encode("utf-8-sig"))
+        return
+    plain = pd.DataFrame(table.drop(columns="geometry", errors="ignore"))
+    write_bytes(folder / f"{name}.csv", plain.to_csv(index=False).encode("utf-8-sig"))

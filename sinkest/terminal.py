@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -84,22 +85,25 @@ def listen() -> Iterator[Bars]:
 
 def show_summary(run: Path) -> None:
     """Print the summary of a finished run and where its report lies."""
-    from sinkest.statement import read_statement
+    from sinkest.report.summary import banners, summary
+    from sinkest.runstore import RunStore
+    from sinkest.stages.publish import NAME, PAGE, report_data
 
-    statement = read_statement(run)
-    console = Console()
+    store = RunStore(run)
+    store.manifest()
+    data = report_data(store, with_maps=False)
     language = current_language()
-    for banner in statement.banners(language):
+    console = Console()
+    for banner in banners(data, language):
         console.print(banner, style="bold red", markup=False)
-    table = Table(title=statement.title(language), show_lines=False)
+    table = Table(title=f"{data.city(language)} {data.year}")
     for column in ("quantity", "estimate", "interval", "target", "verdict"):
         table.add_column(text(f"terminal.{column}"), justify="left" if column == "quantity" else "right")
-    for row in statement.summary(language):
-        table.add_row(*row)
+    for row in summary(data, language):
+        table.add_row(*(escape(cell) for cell in row))
     console.print(table)
-    for note in statement.notes(language):
-        console.print(note, markup=False, highlight=False)
-    console.print(text("terminal.report_at", file=statement.report), markup=False, highlight=False, soft_wrap=True)
+    page = store.folder(NAME) / PAGE
+    console.print(text("terminal.report_at", file=page), markup=False, highlight=False, soft_wrap=True)
 
 
 def show_check(plan: Plan) -> None:

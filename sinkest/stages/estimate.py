@@ -202,7 +202,9 @@ def _reference(run: Run) -> gpd.GeoDataFrame:
     """Reference points with their zone and the class the map gives them."""
     section = run.spec.estimate
     path = run.config.file(str(section.reference))
-    points = read_reference(path, classes=train.class_names(run), datum=section.reference_datum, grid=run.grid)
+    points = read_reference(
+        path, classes=train.class_names(run), datum=section.reference_datum, grid=run.grid, same_place="note"
+    )
     for message in notes(points):
         run.progress.say(message)
     points = train.with_zones(run, points, path)
@@ -302,7 +304,9 @@ def _account(
     table = stocks.by_type.merge(arbor, on=["zone", "type"], how="left", validate="one_to_one")
     sites = None
     if spec.wetland.sites is not None:
-        sites = pd.DataFrame(read_sites(run.config.file(spec.wetland.sites)).drop(columns="geometry"))
+        path = run.config.file(spec.wetland.sites)
+        sites = train.with_zones(run, read_sites(path, grid=run.grid), path)
+        sites = pd.DataFrame(sites.rename(columns={"zone_id": "zone"}).drop(columns="geometry"))
         book.mark(sites)
     account = spec.account
     kinds = spec.wetland.classes

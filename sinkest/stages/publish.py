@@ -159,8 +159,8 @@ def _confusion(found: Mapping[str, Any]) -> Confusion:
 def _cross_validation(models: Mapping[str, Any], about: Mapping[str, Any]) -> pd.DataFrame | None:
     """Scores of the models, held out by blocks and at random."""
     wanted = {
-        "classification": ("land_cover", {"overall_accuracy": "1"}),
-        "regression": ("stock", {"r2": "1", "rmse": "", "bias": ""}),
+        "classification": ("land_cover", {"overall": ("overall_accuracy", "1")}),
+        "regression": ("stock", {"r2": ("r2", "1"), "rmse": ("rmse", ""), "bias": ("bias", "")}),
     }
     rows = []
     for kind, (model, metrics) in wanted.items():
@@ -170,8 +170,8 @@ def _cross_validation(models: Mapping[str, Any], about: Mapping[str, Any]) -> pd
             scores = models[kind][part]["scores"]
             unit = (about["response"] or {}).get("unit", "")
             rows += [
-                {"model": model, "scheme": scheme, "metric": name, "value": scores[name], "unit": own or unit}
-                for name, own in metrics.items()
+                {"model": model, "scheme": scheme, "metric": metric, "value": scores[name], "unit": own or unit}
+                for name, (metric, own) in metrics.items()
             ]
     return pd.DataFrame(rows, columns=["model", "scheme", "metric", "value", "unit"]) if rows else None
 
