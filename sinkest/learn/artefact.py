@@ -32,7 +32,7 @@ ESTIMATOR_FILE = "estimator.skops"
 FORMAT = 1
 MAX_BYTES = 2_000_000_000
 PICKLES = ("*.pkl", "*.pickle", "*.joblib", "*.p", "*.sav")
-PICKLE_STARTS = (b"\x80", b"x\x9c", b"x\x01", b"x\xda", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(", b"c")
+PICKLE_STARTS = (b"\x80", b"x\x9c", b"x\x01", b"x^", b"x\xda", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(", b"c")
 
 TRUSTED = (
     "sinkest.learn.response.TransformedResponse",
@@ -76,7 +76,7 @@ def save(folder: str | Path, model: TrainedModel) -> dict[str, str]:
     target = Path(folder)
     try:
         content = canonical.dump(_content(model))
-    except skops.io.exceptions.UnsupportedTypeException as error:
+    except (skops.io.exceptions.UnsupportedTypeException, TypeError) as error:
         raise ModelError("learn.cannot_store", name=model.recipe.name, reason=str(error)) from error
     untrusted = _untrusted(content, model.recipe.allowed)
     if untrusted:

@@ -36,7 +36,8 @@ def dump(content: Any) -> bytes:
         names: dict[str, str] = {}
         _renumber(schema, numbers, names)
         entries = {new: _without_padding(source.read(old)) for old, new in names.items()}
-    entries[SCHEMA] = json.dumps(schema, sort_keys=True, separators=(",", ":")).encode()
+    # Keys keep their order: that of a dictionary's keys and that of their types belong together.
+    entries[SCHEMA] = json.dumps(schema, separators=(",", ":")).encode()
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
         for name in sorted(entries):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -174,6 +175,8 @@ def train(
     }
     if spread is not None:
         card["spread"] = {"kind": spread.kind, "base": spread.base, "slope": spread.slope}
+    # In the form that it has after saving: tuples are lists, whatever is no plain value is text.
+    card = json.loads(json.dumps(card, default=str))
     model = TrainedModel(recipe, estimator, used, units, classes, spread, area, card)
     return Training(model, held_out, by, at_random)
 
