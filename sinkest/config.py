@@ -81,9 +81,10 @@ class StackSection(Section):
     """GeoTIFF or COG files on disk: a folder or file a date, or one multiband file."""
 
     path: Text = Field(description="folder, or one file")
-    layout: Literal["folder_per_date", "file_per_date", "single_file"] = Field(description="how dates are laid out")
+    layout: Literal["folder_per_date", "file_per_date", "single_file", "list"] = Field(description="how dates lie")
     date_format: Text | None = Field(None, description="where the date stands in the name, as strptime writes it")
     date: Date | None = Field(None, description="date of a single file")
+    scenes: dict[Date, list[Text]] | None = Field(None, description="files of each date, for the layout 'list'")
     sensor: Text = Field("optical", description="sensor, for the record")
     bands: dict[str, int | str] = Field(min_length=1, description="common band name -> band number, or file pattern")
     scale: float = Field(1.0, gt=0, description="stored value times scale plus offset is reflectance")
@@ -92,6 +93,7 @@ class StackSection(Section):
     qa: int | str | None = Field(None, description="quality band: band number, or file pattern")
     qa_kind: Literal["scl", "qa_pixel", "fmask", "clear"] | None = Field(None, description="its kind")
     elevation: Text | None = Field(None, description="elevation model in metres")
+    resampling: Literal["bilinear", "cubic", "nearest"] = Field("bilinear", description="where grids differ")
 
     @model_validator(mode="after")
     def _complete(self) -> StackSection:
@@ -99,7 +101,9 @@ class StackSection(Section):
             raise _problem("qa_pair")
         if self.layout == "single_file" and self.date is None:
             raise _problem("single_date")
-        if self.layout != "single_file" and self.date_format is None:
+        if (self.layout == "list") != (self.scenes is not None):
+            raise _problem("scene_list")
+        if self.layout.endswith("per_date") and self.date_format is None:
             raise _problem("date_format")
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sinkest.errors import InputError
@@ -32,8 +33,11 @@ def shipped(name: str) -> Path:
 
 
 def resolve(path: str, base: Path) -> Path:
-    """A path of a configuration: shipped, absolute, or relative to the folder ``base``."""
+    """A path of a configuration: shipped, absolute, or relative to the folder ``base``.
+
+    ``~`` and environment variables (``$NAME``) are filled in.
+    """
     if path.startswith(PREFIX):
         return shipped(path)
-    given = Path(path).expanduser()
+    given = Path(os.path.expandvars(path)).expanduser()
     return given if given.is_absolute() else base / given

@@ -205,7 +205,10 @@ def make_source(config: LoadedConfig) -> Source:
         return StaticSource({name: config.file(path) for name, path in imagery.static.layers.items()})
     if imagery.stack is None:
         raise ConfigError("config.own_source_section", key="imagery", source=imagery.source)
-    return StackSource(**imagery.stack.model_dump())
+    stack = imagery.stack.model_dump(exclude={"path", "elevation", "layout", "bands"})
+    elevation = None if imagery.stack.elevation is None else config.file(imagery.stack.elevation)
+    path, bands = config.file(imagery.stack.path), imagery.stack.bands
+    return StackSource(path, imagery.stack.layout, bands, elevation=elevation, **stack)
 
 
 def make_cube(config: LoadedConfig) -> CubeSpec:

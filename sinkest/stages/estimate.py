@@ -23,7 +23,7 @@ from sinkest.learn.table import notes, read_reference, read_sites, read_strata
 from sinkest.mapping.outline import outline
 from sinkest.messages import Message
 from sinkest.runstore import content_key, pretty_json, write_bytes
-from sinkest.stages import inference, mapping, train
+from sinkest.stages import inference, mapping, response, train
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
 from sinkest.stages.inference import CITY, Areas, Frame, Stock
@@ -74,6 +74,8 @@ def work(run: Run, folder: Path) -> None:
     areas = _areas(run, book, sums)
     run.progress.advance(1)
     stocks = _stock(run, book, sums, areas)
+    if run.spec.land_cover is None:
+        _response(run, book, sums)
     run.progress.advance(1)
     account = _account(run, book, sums, areas, stocks)
     run.progress.advance(1)
@@ -185,6 +187,10 @@ def check_definition(run: Run) -> None:
 
 def _pixel_areas(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> None:
     """Sums of pixels, labelled as such: they carry the map's errors and no interval."""
+    for item in run.spec.land_cover.classes if run.spec.land_cover else ():
+        area = float(sums["class_m2"].get(item.code, pd.Series(dtype=float)).sum()) / 1e4
+        name = f"pixel_class_area:{item.id}"
+        book.rows.append(book.frame.row(name, CITY, "ha", area, method="pixel_sum", status="map_only"))
     forest = sums["forest_m2"].sum(axis=1) / 1e4
     for zone, value in [(CITY, float(forest.sum())), *((zone, float(forest.get(zone, 0.0))) for zone in run.zones.ids)]:
         book.rows.append(book.frame.row("pixel_forest_area", zone, "ha", value, method="pixel_sum", status="map_only"))
@@ -255,6 +261,15 @@ def _stock(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame], areas: Areas
     if areas is not None and "arbor" in areas.groups:
         book.rows += inference.stock_per_ha(book.frame, found.total, areas.groups["arbor"])
     return found
+
+
+def _response(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> None:
+    """Mean of a response that is mapped everywhere, without land cover."""
+    plots = pd.read_csv(run.store.folder(train.NAME) / train.PLOTS, dtype={"plot_id": str, "zone_id": str})
+    book.mark(plots)
+    model = train.load_models(run)[1]
+    if model is not None:
+        book.rows += response.mean_rows(run, book.frame, plots, dict(sums), model)
 
 
 def _with_years(plots: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
