@@ -30,9 +30,6 @@ SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
 MAX_SIDE = 1_000_000
 """More pixels a side than any real scene or mosaic has; beyond it a header is taken for damaged."""
 
-TURNED_PX = 1e-3
-"""Shear across a block below which two grids count as parallel."""
-
 _EXACT_PX = 1e-9
 _FAILURES = (RasterioError, CPLE_BaseError, OSError, ValueError, OverflowError, MemoryError)
 
@@ -193,16 +190,16 @@ def _placing(native: GeoBox, grid: GeoBox) -> tuple[Positions, Positions] | None
     """Where the rows and columns of a grid lie on a file's; None where only a warp can tell."""
     if not same_crs(str(native.crs), str(grid.crs)):
         return None
-    step = ~native.affine * grid.affine
-    rows, cols = grid.shape.yx
-    if abs(step.b) * cols > TURNED_PX or abs(step.d) * rows > TURNED_PX or step.a <= 0 or step.e <= 0:
+    own, wanted = native.affine, grid.affine
+    if any((own.b, own.d, wanted.b, wanted.d)) or own.a * wanted.a <= 0 or own.e * wanted.e <= 0:
         return None
+    rows, cols = grid.shape.yx
     # From the world coordinates of each centre, not from the block's corner plus multiples of the step: the same
     # centre then has the same bits in every block, up to the rounding that Positions removes.
-    x = grid.affine.c + (np.arange(cols) + 0.5) * grid.affine.a
-    y = grid.affine.f + (np.arange(rows) + 0.5) * grid.affine.e
-    across = Positions.of((x - native.affine.c) / native.affine.a, step.a)
-    down = Positions.of((y - native.affine.f) / native.affine.e, step.e)
+    x = wanted.c + (np.arange(cols) + 0.5) * wanted.a
+    y = wanted.f + (np.arange(rows) + 0.5) * wanted.e
+    across = Positions.of((x - own.c) / own.a, wanted.a / own.a)
+    down = Positions.of((y - own.f) / own.e, wanted.e / own.e)
     if not (down.whole and across.whole):
         down, across = replace(down, whole=False), replace(across, whole=False)
     return down, across
@@ -256,8 +253,8 @@ def _warp(
 def _shrink(native: GeoBox, crs: str, step_x: float, step_y: float) -> float:
     """Pixel of the file over pixel of the grid, at the middle of the file; 1 where the grid is not coarser."""
     rows, cols = native.shape.yx
-    middle = native[rows // 2 : rows // 2 + 1, cols // 2 : cols // 2 + 1].extent.to_crs(crs).boundingbox
-    ratio = math.sqrt((middle.span_x * middle.span_y) / (step_x * step_y))
+    left, bottom, right, top = _transformed(native[rows // 2 : rows // 2 + 1, cols // 2 : cols // 2 + 1], crs)
+    ratio = math.sqrt((right - left) * (top - bottom) / (step_x * step_y))
     # the box around a turned pixel is larger than the pixel, so a ratio just under 1 is no coarser grid
     return 1.0 if ratio > 0.9 else round(ratio, 6)
 
@@ -273,6 +270,13 @@ def same_crs(one: str, other: str) -> bool:
 @lru_cache(maxsize=4096)
 def bounds_in(native: GeoBox, crs: str) -> tuple[float, float, float, float]:
     """Bounding box (left, bottom, right, top) of a file in another coordinate reference system, a pixel wider."""
-    step = max(native.resolution.map(abs).xy) * max(native.shape) / 20
-    box = native.pad(1).extent.to_crs(crs, resolution=step).boundingbox
-    return box.left, box.bottom, box.right, box.top
+    return _transformed(native.pad(1), crs)
+
+
+def _transformed(grid: GeoBox, crs: str) -> tuple[float, float, float, float]:
+    import pyproj
+
+    box = grid.extent.boundingbox
+    transformer = pyproj.Transformer.from_crs(str(grid.crs), crs, always_xy=True)
+    left, bottom, right, top = transformer.transform_bounds(box.left, box.bottom, box.right, box.top, densify_pts=21)
+    return left, bottom, right, top
