@@ -68,7 +68,8 @@ class DatePattern:
             self._regex = re.compile(rf"\A{_regex_of(template)}\Z")
         else:
             self._regex = re.compile(rf"(?<!\d){_regex_of(template)}(?!\d)")
-        if not re.search(r"%Y|%y", template):
+        directives = re.findall("%[A-Za-z]", template)
+        if sum(one in ("%Y", "%y") for one in directives) != 1 or len(set(directives)) != len(directives):
             raise SourceError("imagery.date_template", kind="mismatch", given=template)
 
     def date_in(self, name: str) -> datetime | None:

@@ -304,14 +304,14 @@ class StaticSource(Source):
         raise InputError("imagery.unknown_bands", source=self.name, given=", ".join(bands), expected="-")
 
     def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Read layers on a grid: float32 (y, x), NaN for no data.
+        """Read layers on a grid: float32 (y, x), NaN for no data and beyond a file.
 
         Raises
         ------
         InputError
             If there is no such layer.
         SourceError
-            If a layer lies wholly outside the grid, or cannot be read.
+            If a file cannot be read.
         """
         unknown = [layer for layer in names if layer not in self._files]
         if unknown:
@@ -319,6 +319,24 @@ class StaticSource(Source):
                 "imagery.unknown_layers", source=self.name, given=", ".join(unknown), expected=", ".join(self._files)
             )
         return {layer: self._values(layer, grid) for layer in names}
+
+    def check_overlap(self, grid: GeoBox) -> None:
+        """Refuse a grid that lies outside one of the layers.
+
+        Raises
+        ------
+        SourceError
+            Names the first such file and both extents.
+        """
+        for file in self._files.values():
+            if not _meet(file.grid, grid):
+                raise SourceError(
+                    "imagery.layer_no_overlap",
+                    kind="mismatch",
+                    file=str(file.path),
+                    extent=_degrees(file.grid),
+                    grid=_degrees(grid),
+                )
 
     def _values(self, layer: str, grid: GeoBox) -> np.ndarray:
         file = self._files[layer]
@@ -364,7 +382,11 @@ def _nodata_of(file: RasterFile, band: int, declared: float | None, fallback: fl
 
 
 def _touches(part: Part, grid: GeoBox) -> bool:
-    left, bottom, right, top = bounds_in(part.any_file.grid, str(grid.crs))
+    return _meet(part.any_file.grid, grid)
+
+
+def _meet(native: GeoBox, grid: GeoBox) -> bool:
+    left, bottom, right, top = bounds_in(native, str(grid.crs))
     box = grid.extent.boundingbox
     return left < box.right and right > box.left and bottom < box.top and top > box.bottom
 
