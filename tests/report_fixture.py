@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from scipy import ndimage
 
 from sinkest.messages import Message
 from sinkest.report.data import Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
+from sinkest.report.html import report_html
+from sinkest.report.xlsx import report_xlsx
 from sinkest.shipped import shipped
 from sinkest.targetfile import read_targets
 from sinkest.targets import assess, trajectory
@@ -277,10 +280,15 @@ def factors() -> pd.DataFrame:
 
 def report_data(**changes: Any) -> ReportData:
     """The whole report; keyword arguments replace single parts."""
+    return replace(_whole(), **changes)
+
+
+@cache
+def _whole() -> ReportData:
     zones, outlines, index, pixel = counties()
     table = estimates(zones)
     assessed, courses = targets(table)
-    data = ReportData(
+    return ReportData(
         run_id="demo-2025-3f9c1a7e",
         name="demo",
         year=YEAR,
@@ -317,4 +325,32 @@ def report_data(**changes: Any) -> ReportData:
         n_plots=352,
         n_reference=2400,
     )  # fmt: skip
-    return replace(data, **changes)
+
+
+@cache
+def page() -> str:
+    """The page of the whole report."""
+    return report_html(report_data())
+
+
+@cache
+def workbook() -> bytes:
+    """The workbook of the whole report."""
+    return report_xlsx(report_data())
+
+
+def bare_data() -> ReportData:
+    """A report of a run that has nothing but its zones: no estimate, map, target, accuracy, coefficient or source."""
+    whole = _whole()
+    return ReportData(
+        run_id="bare-1",
+        name="bare",
+        year=YEAR,
+        city_zh="株洲市",
+        city_en="Zhuzhou",
+        simulated=False,
+        provisional=False,
+        definition=Definition("", "", "", "", ""),
+        zones=whole.zones,
+        estimates=whole.estimates.iloc[:0],
+    )

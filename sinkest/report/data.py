@@ -5,6 +5,7 @@ Whatever a run did not produce is ``None`` or empty here, and the outputs say so
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -64,6 +65,7 @@ FACTOR_COLUMNS = ("name", "value", "unit", "source", "status")
 CV_COLUMNS = ("model", "scheme", "metric", "value", "unit")
 BIAS_COLUMNS = ("low", "high", "n", "bias")
 VARIANCE_COLUMNS = ("quantity", "source", "share")
+_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,17 @@ class Definition:
 
 @dataclass(frozen=True)
 class LegendClass:
-    """One class of a map: code in the raster, id, names and colour ``#rrggbb``."""
+    """One class of a map: code in the raster (1..254), id, names and colour ``#rrggbb``."""
 
     code: int
     id: str
     zh: str
     en: str
     colour: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.code <= 254 or not _COLOUR.fullmatch(self.colour):
+            raise InputError("report.legend_class", id=self.id, code=self.code, colour=self.colour)
 
 
 @dataclass(frozen=True, eq=False)

@@ -177,7 +177,7 @@ def _verdicts(figure: Figure, data: ReportData) -> None:
         y -= 0.066
     axes.text(0, y - 0.02, text("report.overview_targets", "en"), **heading)
     y -= 0.085
-    rows = target_rows(data, book)
+    rows = sorted(target_rows(data, book), key=lambda row: row.value is None)
     if not rows:
         _say(axes, "missing_targets", y)
     for row in rows[:6]:

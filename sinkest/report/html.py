@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +19,7 @@ from sinkest.messages import LANGUAGES
 from sinkest.report import charts, curves, maps
 from sinkest.report.book import Book, Entry
 from sinkest.report.data import ReportData
-from sinkest.report.names import Words, said
+from sinkest.report.names import Words, clean, said
 from sinkest.report.sections import Page, page_of
 from sinkest.report.svg import verdict_mark
 from sinkest.report.tables import Table
@@ -50,7 +51,7 @@ def report_html(data: ReportData, language: str = "zh") -> str:
     page = page_of(data, Book(data))
     style, script = (files("sinkest.report").joinpath("templates", name).read_text("utf-8") for name in _INLINE)
     environment = _environment()
-    return environment.get_template("report.html.j2").render(
+    rendered = environment.get_template("report.html.j2").render(
         page=page,
         data=data,
         lang=LANG_TAG[language],
@@ -59,6 +60,7 @@ def report_html(data: ReportData, language: str = "zh") -> str:
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
         drawn=Drawn(data, page),
     )
+    return clean(rendered)
 
 
 _INLINE = ("style.css", "script.js")
@@ -125,7 +127,9 @@ class Drawn:
         return charts.shares(rows, caption, self._simulated)
 
 
+@lru_cache(maxsize=1)
 def _environment() -> Environment:
+    """The templates, compiled once; nothing of a report is kept in it."""
     environment = Environment(
         loader=PackageLoader("sinkest.report"),
         autoescape=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from openpyxl import Workbook
@@ -58,8 +59,8 @@ def new_sheet(workbook: Workbook, data: ReportData, name: str) -> tuple[Workshee
     return sheet, row + 1
 
 
-def write(sheet: Worksheet, row: int, column: int, value: object, **style: Any) -> None:
-    """Write a cell. Text is never taken for a formula, an error or a link, whatever it starts with."""
+def put(sheet: Worksheet, row: int, column: int, value: object) -> Any:
+    """Put a value into a cell. Text is never taken for a formula, an error or a link, whatever it starts with."""
     cell: Any = sheet.cell(row, column)
     if isinstance(value, str):
         cell.value = clean(value)
@@ -68,9 +69,20 @@ def write(sheet: Worksheet, row: int, column: int, value: object, **style: Any) 
             cell.quotePrefix = True
     else:
         cell.value = value
-    cell.font = Font(**{"name": FONT, "size": 10} | style.pop("font", {}))
+    return cell
+
+
+def write(sheet: Worksheet, row: int, column: int, value: object, **style: Any) -> None:
+    """Put a value into a cell and style it; ``font`` holds ``bold``, ``color`` and ``size``."""
+    cell = put(sheet, row, column, value)
+    cell.font = _font(**style.pop("font", {}))
     for name, item in style.items():
         setattr(cell, name, item)
+
+
+@lru_cache(maxsize=32)
+def _font(bold: bool = False, color: str | None = None, size: int = 10) -> Font:
+    return Font(name=FONT, size=size, bold=bold, color=color)
 
 
 def paragraph(sheet: Worksheet, row: int, value: str, **style: Any) -> None:
@@ -108,10 +120,11 @@ def pair(words: Words) -> str:
 
 def set_widths(sheet: Worksheet, top: int, least: int = 8) -> None:
     """Column widths from the longest line below the warnings; merged headings and notes run over their neighbours."""
+    merged = {cell for area in sheet.merged_cells.ranges for row in area.rows for cell in row}
     for place in range(1, sheet.max_column + 1):
         longest = least
         for cell in next(sheet.iter_cols(min_col=place, max_col=place, min_row=top, max_row=sheet.max_row)):
-            if cell.value is None or cell.font.size == 11 or cell.coordinate in sheet.merged_cells:
+            if cell.value is None or cell.font.size == 11 or (cell.row, cell.column) in merged:
                 continue
             if cell.data_type == "s":
                 longest = max(longest, *(_ems(line) for line in str(cell.value).split("\n")))

@@ -97,6 +97,7 @@ def _row(data: ReportData, book: Book, record: dict[str, Any]) -> TargetRow:
     year = int(record["target_year"])
     on_path = base["trajectory_value"]
     carried = _carried(base, step) if year != data.year else None
+    error = base["se"] if carried is None else base["assessed_se"]
     verdict = str(record["verdict"]) if str(record["verdict"]) in SHAPES else "not_assessed"
     return TargetRow(
         id=str(record["target_id"]),
@@ -120,9 +121,7 @@ def _row(data: ReportData, book: Book, record: dict[str, Any]) -> TargetRow:
         interval_shown=_interval(low, high, unit, step),
         assessed=carried,
         assessed_shown=None if carried is None else _with_interval(carried, unit, step),
-        settling_shown=_settling(base["settling_se"], base["assessed_se"] if carried else base["se"], unit)
-        if verdict == "cannot_tell"
-        else None,
+        settling_shown=_settling(base["settling_se"], error, unit) if verdict == "cannot_tell" else None,
         source=said(record.get("source")),
         probability=given["probability"],
         probability_shown=probability(given["probability"]),

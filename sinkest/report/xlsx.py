@@ -31,6 +31,7 @@ from sinkest.report.sheets import (
     page_setup,
     pair,
     plain_heads,
+    put,
     say_missing,
     set_widths,
     write,
@@ -152,7 +153,7 @@ def _data_sheet(workbook: Workbook, data: ReportData) -> None:
         write(sheet, top + 1, place, str(column), font={"bold": True}, fill=HEAD, border=BORDER)
     for line, record in enumerate(table.itertuples(index=False), top + 2):
         for place, value in enumerate(record, 1):
-            write(sheet, line, place, _bare(value))
+            put(sheet, line, place, _bare(value))
     sheet.freeze_panes = f"C{top + 2}"
     sheet.auto_filter.ref = f"A{top + 1}:{get_column_letter(len(table.columns))}{top + 1 + len(table)}"
     set_widths(sheet, top)
