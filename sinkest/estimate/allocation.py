@@ -63,6 +63,11 @@ class _Strata:
     mean: Floats
     size: Floats
 
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Strata that add to the variance."""
+        return (self.sd > 0) & (self.weight > 0)
+
     def shares(self, rule: str, power: float) -> Floats:
         """Share of the sample that each stratum gets."""
         if rule == "equal":
@@ -79,9 +84,11 @@ class _Strata:
 
     def variance(self, n: Floats) -> float:
         """Variance of the stratified mean; infinite where a stratum that varies is left out."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            part = self.weight**2 * self.sd**2 * (1.0 / n - 1.0 / self.size)
-        return float(np.where(self.sd > 0, np.maximum(part, 0.0), 0.0).sum())
+        if (n[self.varies] == 0).any():
+            return math.inf
+        use = self.varies
+        part = self.weight[use] ** 2 * self.sd[use] ** 2 * (1.0 / n[use] - 1.0 / self.size[use])
+        return float(np.maximum(part, 0.0).sum())
 
 
 def proportion_sd(proportion: float) -> float:
@@ -171,7 +178,7 @@ def sample_size(
 
     ``n = sum(W^2 S^2 / a) / (SE^2 + sum(W^2 S^2 / N))`` with the shares a of the rule; for ``neyman`` without finite
     strata this is ``(sum W S / SE)^2`` (Cochran 1977, eq. 5.25; Olofsson et al. 2014, eq. 13). Rounded up so that the
-    standard error is kept, floors included.
+    standard error is kept, floors included; a stratum that varies gets one plot at least.
 
     Parameters
     ----------
@@ -197,8 +204,6 @@ def sample_size(
     strata = _read(stratum_weight, sd, mean, stratum_size, rule, power)
     share = strata.shares(rule, power)
     inner = np.where(strata.sd > 0, strata.weight**2 * strata.sd**2, 0.0)
-    if ((share == 0) & (inner > 0)).any():
-        raise InputError("smallarea.rule_skips_stratum", rule=rule)
     exact = float((inner / np.where(share > 0, share, 1.0)).sum() / (se**2 + (inner / strata.size).sum()))
     # limits of the strata bend the formula, so the least sample is searched for between nothing and everything
     enough = max(math.ceil(exact - 1e-9), 1)
@@ -346,6 +351,8 @@ def _distribute(
         raise InputError("smallarea.floor", floor=floor)
     low, high = np.minimum(float(floor), strata.size), strata.size
     if grow:
+        # without a single plot in it a stratum that varies would leave the standard error without bound
+        low = np.minimum(np.maximum(low, strata.varies), high)
         n = int(min(max(n, math.ceil(low.sum())), high.sum()))
     if low.sum() > n or high.sum() < n:
         raise InputError("smallarea.cannot_allocate", n=n, least=float(low.sum()), most=float(high.sum()))

@@ -131,8 +131,8 @@ def draw_stratified(
         ranks[code] = rng.choice(counts[code], size=take, replace=False, shuffle=False)
     table = grid.locate(ranks)
     drawn = table["stratum"].value_counts().to_dict()
-    table["probability"] = [drawn[code] / counts[code] for code in table["stratum"]]
-    table["weight"] = 1.0 / table["probability"]
+    table["weight"] = table["stratum"].map({code: counts[code] / n for code, n in drawn.items()})
+    table["probability"] = 1.0 / table["weight"]
     table = table.sort_values(["row", "col"], ignore_index=True)[COLUMNS]
     table.attrs["notes"] = notes
     return table
@@ -198,10 +198,9 @@ def draw_systematic(
     added = _added(whole, grid, lacking, rng)
     table = pd.concat([grid.assign(added=False), added.assign(added=True)], ignore_index=True)
     drawn = table["stratum"].value_counts().to_dict()
-    table["probability"] = [
-        drawn[code] / counts[code] if code in lacking else 1.0 / (down * across) for code in table["stratum"]
-    ]
-    table["weight"] = 1.0 / table["probability"]
+    weight = {code: counts[code] / drawn[code] if code in lacking else float(down * across) for code in drawn}
+    table["weight"] = table["stratum"].map(weight)
+    table["probability"] = 1.0 / table["weight"]
     table = table.sort_values(["row", "col"], ignore_index=True)[[*COLUMNS, "added"]]
     notes = tuple(Message.of("smallarea.points_added", stratum=code, n=short) for code, short in lacking.items())
     missed = [str(code) for code in counts if drawn.get(code, 0) == 0]
@@ -265,5 +264,5 @@ def _added(strata: _Map, grid: pd.DataFrame, lacking: dict[int, int], rng: np.ra
     drawn = strata.locate(ranks)
     taken = set(zip(grid["row"], grid["col"], strict=True))
     free = [(row, col) not in taken for row, col in zip(drawn["row"], drawn["col"], strict=True)]
-    drawn = drawn[free]
+    drawn = drawn.loc[np.array(free, dtype=bool)]
     return drawn[drawn.groupby("stratum").cumcount() < drawn["stratum"].map(lacking)]
