@@ -250,6 +250,12 @@ def test_infinite_coordinates(tmp_path: Path) -> None:
     assert refusal(tmp_path / "zones.parquet").key == "aoi.not_finite"
 
 
+def test_coordinates_that_are_no_numbers_and_carry_heights(tmp_path: Path) -> None:
+    path = raw_geojson(tmp_path, {"type": "Polygon", "coordinates": [[[10, 45], [11, 45, 5], [11, 46], [10, 45]]]})
+    path.write_text(path.read_text(encoding="utf-8").replace("[11, 46]", "[NaN, 46]"), encoding="utf-8")
+    assert refusal(path).key == "aoi.not_finite"
+
+
 def test_coordinates_where_the_projection_ends(tmp_path: Path) -> None:
     frame = table([shapely.box(1e20, 1e20, 2e20, 2e20)], crs="EPSG:32649")
     assert refusal(saved(tmp_path, frame)).key == "aoi.outside_crs"

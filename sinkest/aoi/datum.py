@@ -138,14 +138,13 @@ def detect_datum(geometries: Sequence[BaseGeometry], reference: Sequence[BaseGeo
     """
     known = shapely.union_all(shapely.boundary(np.asarray(list(reference), dtype=object)))
     to_plane = local_plane(known.centroid.x, known.centroid.y)
-    lines = shapely.transform(known, to_plane)
-    shapely.prepare(lines)
+    segments = shapely.STRtree(_segments(shapely.transform(known, to_plane)))
     given = _samples(geometries, known)
     if len(given) == 0:
         return DatumEvidence(None, float("nan"), float("nan"), 0)
     converted = np.column_stack(gcj02_to_wgs84(given[:, 0], given[:, 1]))
-    distance_given = shapely.distance(shapely.points(to_plane(given)), lines)
-    distance_converted = shapely.distance(shapely.points(to_plane(converted)), lines)
+    distance_given = _distance_m(segments, to_plane(given))
+    distance_converted = _distance_m(segments, to_plane(converted))
     near = np.minimum(distance_given, distance_converted) < NEAR_M
     n = int(near.sum())
     if n == 0:
@@ -159,6 +158,16 @@ def detect_datum(geometries: Sequence[BaseGeometry], reference: Sequence[BaseGeo
         elif converted_m < MATCH_M and converted_m < as_given_m / 2:
             datum = "gcj02"
     return DatumEvidence(datum, as_given_m, converted_m, n)
+
+
+def _segments(lines: BaseGeometry) -> NDArray[np.object_]:
+    corners = [shapely.get_coordinates(line) for line in shapely.get_parts(lines)]
+    return np.concatenate([shapely.linestrings(np.stack([line[:-1], line[1:]], axis=1)) for line in corners])
+
+
+def _distance_m(segments: shapely.STRtree, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, distance = segments.query_nearest(shapely.points(points), return_distance=True, all_matches=False)
+    return np.asarray(distance, dtype=np.float64)
 
 
 def _samples(geometries: Sequence[BaseGeometry], known: BaseGeometry) -> NDArray[np.float64]:

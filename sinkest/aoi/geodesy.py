@@ -31,6 +31,14 @@ def densify(geometry: BaseGeometry, longest: float = DENSIFY_DEGREES) -> BaseGeo
     return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
 
 
+def mended(geometry: BaseGeometry) -> BaseGeometry:
+    """A polygon that a change of coordinates may have folded by a rounding error, valid again; others as they are."""
+    if geometry.is_valid:
+        return geometry
+    parts = [part for part in shapely.get_parts(shapely.make_valid(geometry)) if part.area > 0.0]
+    return shapely.union_all(parts)
+
+
 def _divided(ring: BaseGeometry, longest: float) -> NDArray[np.float64]:
     points = shapely.get_coordinates(ring)
     start, end = points[:-1], points[1:]

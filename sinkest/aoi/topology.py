@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from sinkest.aoi.geodesy import geodesic_area_m2, local_plane
+from sinkest.aoi.geodesy import geodesic_area_m2, local_plane, mended
 from sinkest.errors import InputError
 from sinkest.messages import Message
 
@@ -159,13 +159,14 @@ def _note_open_gaps(ids: Sequence[str], geometries: Sequence[BaseGeometry]) -> t
         return ()
     half = OPEN_GAP_M / 2.0
     centre = shapely.union_all(shapely.centroid(np.asarray(geometries, dtype=object))).centroid
-    plane = shapely.transform(np.asarray(geometries, dtype=object), local_plane(centre.x, centre.y))
+    to_plane = local_plane(centre.x, centre.y)
+    plane = [mended(shapely.transform(geometry, to_plane)) for geometry in geometries]
     union = shapely.union_all(plane)
     filled = shapely.union_all(
         [shapely.Polygon(part.exterior) for part in shapely.get_parts(union) if part.geom_type == "Polygon"]
     )
     found, total_m2 = [], 0.0
-    for i, j in _neighbours(list(plane), half):
+    for i, j in _neighbours(plane, half):
         between = shapely.intersection(_rim(plane[i], half), _rim(plane[j], half))
         pieces = shapely.get_parts(shapely.difference(between, filled))
         strip_m2 = sum(piece.area for piece in pieces if piece.area > 10.0 * half**2)

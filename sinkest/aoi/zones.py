@@ -16,7 +16,7 @@ from pyproj.transformer import TransformerGroup
 from shapely.geometry.base import BaseGeometry
 
 from sinkest.aoi.datum import DATUMS, detect_datum, geometry_to_wgs84, reference_lines
-from sinkest.aoi.geodesy import densify, geodesic_area_m2
+from sinkest.aoi.geodesy import densify, geodesic_area_m2, mended
 from sinkest.aoi.topology import check_coverage, check_polygons
 from sinkest.aoi.vector import nearest_column, read_vector
 from sinkest.errors import InputError
@@ -114,12 +114,13 @@ def read_zones(
         raise InputError("aoi.empty_layer", file=file)
     names, notes = _columns(file, frame, id_field, name_zh_field, name_en_field)
     crs = _usable_crs(file, frame)
-    flat = [None if geometry is None else shapely.force_2d(geometry) for geometry in frame.geometry]
-    check_polygons(file, flat, geographic=crs.is_geographic)
+    with np.errstate(invalid="ignore"):  # coordinates that are no numbers are refused by the check itself
+        flat = [None if geometry is None else shapely.force_2d(geometry) for geometry in frame.geometry]
+        check_polygons(file, flat, geographic=crs.is_geographic)
     degrees = _to_degrees(file, flat, crs)
     if check_datum:
         _check_datum(file, degrees, datum)
-    geometries = [geometry_to_wgs84(geometry) for geometry in degrees] if datum == "gcj02" else degrees
+    geometries = [mended(geometry_to_wgs84(geometry)) for geometry in degrees] if datum == "gcj02" else degrees
     names["area_m2"] = [geodesic_area_m2(geometry) for geometry in geometries]
     for row, area_m2 in enumerate(names["area_m2"], start=1):
         if area_m2 < SMALLEST_M2:
@@ -206,8 +207,7 @@ def _to_degrees(file: Path, geometries: Sequence[BaseGeometry], crs: CRS) -> lis
     for row, geometry in enumerate(degrees):
         if not np.isfinite(shapely.get_coordinates(geometry)).all():
             raise InputError("aoi.outside_crs", crs=crs.name)
-        if not geometry.is_valid:
-            degrees[row] = shapely.make_valid(geometry)
+        degrees[row] = mended(geometry)
     bounds = shapely.total_bounds(np.asarray(degrees, dtype=object))
     if bounds[2] - bounds[0] > 180.0:
         raise InputError("aoi.antimeridian_zones", file=file)
