@@ -133,14 +133,16 @@ def prior_map(population: Population, year: int, seed: int) -> np.ndarray:
 
 def simple_sample(population: Population, n: int, rng: np.random.Generator, draws: int = 1) -> np.ndarray:
     """Positions of simple random samples with replacement, shape (draws, n)."""
-    _check_size(n, len(population))
+    _check_size(n, len(population), distinct=False)
     return rng.integers(0, len(population), size=(draws, n))
 
 
 def stratified_sample(
     stratum: np.ndarray, sizes: Mapping[int, int], rng: np.random.Generator, draws: int = 1
 ) -> np.ndarray:
-    """Positions of stratified random samples with replacement, shape (draws, sum of sizes), strata in given order.
+    """Positions of stratified random samples, shape (draws, sum of sizes), strata in given order.
+
+    Within a draw no pixel comes twice; draws are independent of each other.
 
     Parameters
     ----------
@@ -150,12 +152,17 @@ def stratified_sample(
         Points to draw in each stratum.
     rng : numpy.random.Generator
     draws : int
+
+    Raises
+    ------
+    InputError
+        If a stratum has fewer pixels than points are wanted of it.
     """
     columns = []
     for which, size in sizes.items():
         members = np.flatnonzero(stratum == which)
         _check_size(size, members.size)
-        columns.append(members[rng.integers(0, members.size, size=(draws, size))])
+        columns.append(np.stack([rng.choice(members, size, replace=False, shuffle=False) for _ in range(draws)]))
     return np.concatenate(columns, axis=1)
 
 
@@ -168,6 +175,6 @@ def systematic_sample(population: Population, spacing_px: int, rng: np.random.Ge
     return np.flatnonzero(on)
 
 
-def _check_size(wanted: int, there: int) -> None:
-    if wanted < 1 or there < 1:
+def _check_size(wanted: int, there: int, *, distinct: bool = True) -> None:
+    if wanted < 1 or there < (wanted if distinct else 1):
         raise InputError("simulate.sample_size", given=wanted, pixels=there)
