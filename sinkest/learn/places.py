@@ -157,10 +157,11 @@ def grid_position(
     inside : bool array (n,)
     """
     to_grid = pyproj.Transformer.from_crs(GEOGRAPHIC, str(grid.crs), always_xy=True)
-    x, y = to_grid.transform(lon, lat)
-    column, line = pixel_position(grid, np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    x, y = (np.asarray(values, dtype=np.float64) for values in to_grid.transform(lon, lat))
+    # The projection answers infinity where it does not reach, e.g. for exchanged axes.
+    inside = np.isfinite(x) & np.isfinite(y)
+    column, line = pixel_position(grid, np.where(inside, x, 0.0), np.where(inside, y, 0.0))
     height, width = grid.shape
-    inside = np.isfinite(column) & np.isfinite(line)
     inside &= (column >= 0) & (column < width) & (line >= 0) & (line < height)
     row = np.where(inside, np.floor(np.where(inside, line, 0)), -1).astype(np.int64)
     col = np.where(inside, np.floor(np.where(inside, column, 0)), -1).astype(np.int64)
