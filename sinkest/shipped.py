@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from sinkest.errors import InputError
 
 PREFIX = "shipped:"
+_VARIABLE = re.compile(r"\$(\{\w+\}|\w+)")
 
 
 def shipped(name: str) -> Path:
@@ -39,5 +41,8 @@ def resolve(path: str, base: Path) -> Path:
     """
     if path.startswith(PREFIX):
         return shipped(path)
-    given = Path(os.path.expandvars(path)).expanduser()
+    filled = os.path.expandvars(path)
+    if unset := _VARIABLE.search(filled):
+        raise InputError("core.unset_variable", path=path, variable=unset[0])
+    given = Path(filled).expanduser()
     return given if given.is_absolute() else base / given

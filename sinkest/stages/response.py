@@ -85,7 +85,7 @@ def _refit_variance(run: Run, model: TrainedModel, plots: pd.DataFrame) -> float
     y = plots[stock.response].to_numpy(dtype=float)
     pixels = _lattice(run, cube, model)
     found = bootstrap_mapped_total(
-        _Refit(model.recipe, run.spec.seed),
+        _Refit(model.recipe.bound(model.features), run.spec.seed),
         X,
         y,
         pixels,
