@@ -152,7 +152,8 @@ def fit_variogram(
 
     Nugget and sill are linear and not negative, so only the range is searched, over its whole span; weights are pairs
     over the squared semivariance (N. Cressie, Math. Geol. 17 (1985) 563-586). The sill is not tied to the sample
-    variance.
+    variance. Chance structure is kept: it makes a total's variance somewhat too large, where leaving out real structure
+    would make it far too small.
 
     Parameters
     ----------
