@@ -70,8 +70,9 @@ def _recipe(name: str) -> tuple[tuple[str, ...], dict[str, float]]:
     import spyndex
 
     if name not in spyndex.indices:
-        near = difflib.get_close_matches(name, list(spyndex.indices), 1)
-        raise InputError("features.unknown_index", given=name, nearest=near[0] if near else "-")
+        by_fold = {known.casefold(): known for known in spyndex.indices}
+        near = difflib.get_close_matches(name.casefold(), by_fold, 1)
+        raise InputError("features.unknown_index", given=name, nearest=by_fold[near[0]] if near else "-")
     common = {symbol: band for band, symbol in SYMBOLS.items()}
     bands, constants = [], {}
     for symbol in spyndex.indices[name].bands:

@@ -21,8 +21,8 @@ def slope_aspect(
     """Slope and aspect by Horn's method (Horn 1981, Proc. IEEE 69, 14).
 
     A neighbour without data, also one beyond the array, is taken to continue the line from the opposite neighbour
-    through the centre, or to lie level with the centre where that one is missing too. A plane thus keeps its slope up
-    to the last pixel.
+    through the centre. Where that one is missing too, a straight neighbour lies level with the centre and a diagonal
+    one in the plane of the two straight ones beside it. A plane thus keeps its slope up to the last pixel.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def slope_aspect(
     rise_north = ((northwest + 2 * north + northeast) - (southwest + 2 * south + southeast)) / (
         8 * np.asarray(height_m)
     )
-    steep = np.hypot(rise_east, rise_north)
+    steep = np.where(np.isfinite(elevation_m), np.hypot(rise_east, rise_north), np.nan)
     scale = 1.0 / np.sqrt(1.0 + steep**2)
     slope = np.degrees(np.arctan(steep))
     return slope.astype(np.float32), (-rise_north * scale).astype(np.float32), (-rise_east * scale).astype(np.float32)
@@ -92,10 +92,22 @@ def _neighbours(height: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """The eight neighbours of each pixel from north-west to south-east, missing ones filled in."""
     rows, cols = height.shape
     padded = np.pad(height, 1, constant_values=np.nan)
-    steps = [(i, j) for i in (0, 1, 2) for j in (0, 1, 2) if (i, j) != (1, 1)]
-    found = [padded[i : i + rows, j : j + cols] for i, j in steps]
+    around = {(i, j): padded[1 + i : 1 + i + rows, 1 + j : 1 + j + cols] for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    straight = {}
+    for i, j in ((-1, 0), (0, -1), (0, 1), (1, 0)):
+        straight[i, j] = _first_known(around[i, j], 2 * height - around[-i, -j], height)
     filled = []
-    for here, opposite in zip(found, reversed(found), strict=True):
-        continued = np.where(np.isfinite(opposite), 2 * height - opposite, height)
-        filled.append(np.where(np.isfinite(here), here, continued))
+    for i, j in sorted(around):
+        if i and j:
+            level = straight[i, 0] + straight[0, j] - height
+            filled.append(_first_known(around[i, j], 2 * height - around[-i, -j], level))
+        elif (i, j) != (0, 0):
+            filled.append(straight[i, j])
     return filled
+
+
+def _first_known(*choices: NDArray[np.float64]) -> NDArray[np.float64]:
+    *better, last = choices
+    for choice in reversed(better):
+        last = np.where(np.isfinite(choice), choice, last)
+    return last

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -31,7 +32,15 @@ MAX_SIDE = 1_000_000
 """More pixels a side than any real scene or mosaic has; beyond it a header is taken for damaged."""
 
 _EXACT_PX = 1e-9
-_FAILURES = (RasterioError, CPLE_BaseError, OSError, ValueError, OverflowError, MemoryError)
+_FAILURES = (
+    RasterioError,
+    pyproj.exceptions.ProjError,
+    CPLE_BaseError,
+    OSError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -82,9 +91,12 @@ def probe(path: Path | str) -> RasterFile:
                 raise SourceError("imagery.dtype", kind="unreadable", file=str(path), given=", ".join(complex_types))
             if max(raster.shape) > MAX_SIDE or raster.transform.is_degenerate or _cut_short(raster, path):
                 raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail="-")
+            grid = GeoBox(raster.shape, Affine(*raster.transform[:6]), raster.crs.to_wkt())
+            if not all(math.isfinite(side) for side in bounds_in(grid, "EPSG:4326")):
+                raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail="not on the Earth")
             return RasterFile(
                 path,
-                GeoBox(raster.shape, Affine(*raster.transform[:6]), raster.crs.to_wkt()),
+                grid,
                 tuple(str(dtype) for dtype in raster.dtypes),
                 tuple(raster.nodatavals),
                 tuple(raster.scales),
@@ -262,8 +274,6 @@ def _shrink(native: GeoBox, crs: str, step_x: float, step_y: float) -> float:
 @lru_cache(maxsize=256)
 def same_crs(one: str, other: str) -> bool:
     """Tell whether two coordinate reference systems are the same, whatever their spelling."""
-    import pyproj
-
     return one == other or pyproj.CRS(one).equals(pyproj.CRS(other), ignore_axis_order=True)
 
 
@@ -274,9 +284,12 @@ def bounds_in(native: GeoBox, crs: str) -> tuple[float, float, float, float]:
 
 
 def _transformed(grid: GeoBox, crs: str) -> tuple[float, float, float, float]:
-    import pyproj
-
     box = grid.extent.boundingbox
-    transformer = pyproj.Transformer.from_crs(str(grid.crs), crs, always_xy=True)
+    transformer = _transformer(str(grid.crs), crs)
     left, bottom, right, top = transformer.transform_bounds(box.left, box.bottom, box.right, box.top, densify_pts=21)
     return left, bottom, right, top
+
+
+@lru_cache(maxsize=64)
+def _transformer(crs: str, other: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(crs, other, always_xy=True)
