@@ -134,7 +134,10 @@ def check(config: Path) -> None:
     from sinkest.check import check_run
     from sinkest.terminal import show_check
 
-    show_check(check_run(config))
+    plan = check_run(config)
+    show_check(plan)
+    if plan.problems:
+        sys.exit(WRONG_INPUT)
 
 
 def _stage_command(until: str) -> Callable[..., None]:

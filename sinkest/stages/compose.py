@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def work(run: Run, folder: Path) -> None:
     scenes = run.scenes()
     cache = folder / f".parts-{run.block_size}"
     run.progress.begin(NAME, len(blocks))
-    ready = run_blocks(_composer(run, scenes), blocks, cache, workers=run.workers, advance=run.progress.advance)
+    ready = run_blocks(composer(run, scenes), blocks, cache, workers=run.workers, advance=run.progress.advance)
     tell_resumed(run, NAME, ready, len(blocks))
     if not run.is_static:
         _check_seasons(run, cache, blocks)
@@ -64,7 +64,7 @@ def tell_resumed(run: Run, stage: str, ready: int, total: int) -> None:
         run.progress.say(Message.of("cli.resumed", stage=name, ready=ready, total=total))
 
 
-def _composer(run: Run, scenes: Mapping[str, Sequence[Scene]]) -> Any:
+def composer(run: Run, scenes: Mapping[str, Sequence[Scene]]) -> Callable[[Block], Arrays]:
     """Block function: stored layers (n, y, x), nodata outside all zones."""
 
     def ready_layers(block: Block) -> Arrays:

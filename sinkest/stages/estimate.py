@@ -204,20 +204,22 @@ def _declined(frame: Frame, quantity: str, unit: str, note: str) -> dict[str, An
     return frame.row(quantity, CITY, unit, math.nan, status="declined", note=note)
 
 
-def _reference(run: Run) -> gpd.GeoDataFrame:
-    """Reference points with their zone and the class the map gives them."""
+def read_run_reference(run: Run) -> gpd.GeoDataFrame:
+    """The reference points of the run with the zone they lie in."""
     section = run.spec.estimate
     path = run.config.file(str(section.reference))
-    points = read_reference(
-        path, classes=train.class_names(run), datum=section.reference_datum, grid=run.grid, same_place="note"
-    )
+    points = read_reference(path, classes=train.class_names(run), datum=section.reference_datum, grid=run.grid)
     for message in notes(points):
         run.progress.say(message)
-    points = train.with_zones(run, points, path)
-    codes = classes_at(run, points)
+    return train.with_zones(run, points, path)
+
+
+def _reference(run: Run) -> gpd.GeoDataFrame:
+    """Reference points with their zone and the class the map gives them."""
+    points = read_run_reference(run)
     cover = run.spec.land_cover
     names = {item.code: item.id for item in cover.classes} if cover else {}
-    return points.assign(map_class=[names.get(int(code), "no_data") for code in codes])
+    return points.assign(map_class=[names.get(int(code), "no_data") for code in classes_at(run, points)])
 
 
 def classes_at(run: Run, points: gpd.GeoDataFrame, name: str = "land_cover") -> NDArray[np.uint8]:
