@@ -413,7 +413,7 @@ def test_names_without_a_date_are_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("template", ["%m%d", "date", "%Y%m%Q", "%Y_%Y%m%d", "%y%Y"])
 def test_a_date_format_that_cannot_tell_a_date_is_refused(tmp_path: Path, template: str) -> None:
     by_folder(tmp_path)
-    with pytest.raises(SourceError, match="expected a year"):
+    with pytest.raises(SourceError, match="expected one year"):
         StackSource(tmp_path, "folder_per_date", {"red": "*B04*"}, date_format=template)
 
 

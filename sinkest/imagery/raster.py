@@ -93,7 +93,7 @@ def probe(path: Path | str) -> RasterFile:
                 raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail="-")
             grid = GeoBox(raster.shape, Affine(*raster.transform[:6]), raster.crs.to_wkt())
             if not all(math.isfinite(side) for side in bounds_in(grid, "EPSG:4326")):
-                raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail="not on the Earth")
+                raise SourceError("imagery.off_earth", kind="unreadable", file=str(path))
             return RasterFile(
                 path,
                 grid,
