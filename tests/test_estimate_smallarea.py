@@ -395,6 +395,13 @@ def test_domains_that_cannot_be_estimated_say_why() -> None:
     assert any("no plot" in str(note) and "no measured plot" in str(note) for note in extended.attrs["notes"])
 
 
+def test_a_domain_without_any_forest_in_its_supports_has_no_means() -> None:
+    data = two_phase_sample()
+    weight = np.where(data["domain"] == "a", 0.0, 1.0)
+    table = pseudo_synthetic(**data, boundary_weights=weight)
+    assert table["note"].to_dict() == {"a": "smallarea.no_first_phase", "b": "", "c": ""}
+
+
 def test_missing_means_of_a_domain_leave_it_without_estimate() -> None:
     data = two_phase_sample()
     means = pd.DataFrame([[10.0, 10.0], [np.nan, 11.0]], index=["a", "b"])
