@@ -171,7 +171,7 @@ def test_shared_plots_take_their_covariance_off() -> None:
 def test_independent_refuses_bad_input() -> None:
     with pytest.raises(InputError, match="second estimate"):
         independent(level(1, 1), level(1, math.nan))
-    with pytest.raises(InputError, match="12.0 at most"):
+    with pytest.raises(InputError, match=r"12\.0 at most"):
         independent(level(50, 9), level(56, 16), covariance=-13.0)
 
 

@@ -130,8 +130,9 @@ def draw_stratified(
         take = min(wanted[code], counts[code])
         ranks[code] = rng.choice(counts[code], size=take, replace=False, shuffle=False)
     table = grid.locate(ranks)
-    drawn = table["stratum"].value_counts().to_dict()
-    table["weight"] = table["stratum"].map({code: counts[code] / n for code, n in drawn.items()})
+    table["weight"] = table["stratum"].map(
+        {code: counts[code] / len(rank) for code, rank in ranks.items() if len(rank)}
+    )
     table["probability"] = 1.0 / table["weight"]
     table = table.sort_values(["row", "col"], ignore_index=True)[COLUMNS]
     table.attrs["notes"] = notes

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError
 from sinkest.estimate import checks
-from sinkest.estimate.domainmeans import domain_labels, domain_means, in_domain, require_overlap, sizes
+from sinkest.estimate.domainmeans import DomainMeans, domain_labels, domain_means, in_domain, require_overlap, sizes
 from sinkest.estimate.nestederror import Fit, Floats, Moments, maximise
 from sinkest.estimate.regression import auxiliaries, keep_independent
 from sinkest.estimate.strata import ordered
@@ -145,11 +145,9 @@ def eblup_unit(
     design, level = table.design[:, kept] @ change, float(response.mean())
     domains = means.domains + tuple(label for label in ordered(labels) if label not in means.domains)
     code = pd.Index(domains, tupleize_cols=False).get_indexer(pd.Index(labels, tupleize_cols=False)).astype(np.intp)
-    rows = [means.row(label) for label in domains]
-    known = np.array([np.full(len(kept), np.nan) if row is None else row[kept] @ change for row in rows])
     moments = Moments.of(response - level, design, code, len(domains))
-    parts = _Domains(known, _population(domains, domain_size, moments.n), moments)
     _check_told_apart(moments, len(kept))
+    parts = _Domains(_known(means, domains, kept) @ change, _population(domains, domain_size, moments.n), moments)
     found = maximise(moments, restricted=method == "reml")
     if mse == "bootstrap" and rng is not None:
         error = _bootstrap(found, parts, design, code, method, n_bootstrap, rng)
@@ -158,15 +156,16 @@ def eblup_unit(
     result, remarks = _table(domains, found, parts, error, level)
     beta = change @ found.beta
     beta[0] += level
-    names = ("intercept", *table.names)
+    names = [("intercept", *table.names)[i] for i in kept]
+    shift = float(np.linalg.slogdet(change)[1]) if method == "reml" else 0.0
     return UnitModel(
         beta=beta,
         sd_domain=math.sqrt(found.domain_variance),
         sd_residual=math.sqrt(found.residual_variance),
         table=result,
-        coefficients=pd.Series(beta, index=[names[i] for i in kept], name="coefficient"),
+        coefficients=pd.Series(beta, index=names, name="coefficient"),
         beta_covariance=change @ found.beta_covariance @ change.T,
-        log_likelihood=found.log_likelihood + (float(np.linalg.slogdet(change)[1]) if method == "reml" else 0.0),
+        log_likelihood=found.log_likelihood + shift,
         method=method,
         mse_method=mse,
         notes=notes + means.notes + remarks,
@@ -194,6 +193,12 @@ def _check_told_apart(moments: Moments, coefficients: int) -> None:
     sampled, units = int((moments.n > 0).sum()), int(moments.n.sum())
     if sampled < 2 or units <= sampled or units <= coefficients + 1:
         raise InputError("smallarea.domains_cannot_be_told", domains=sampled, n=units, coefficients=coefficients)
+
+
+def _known(means: DomainMeans, domains: tuple[Any, ...], kept: list[int]) -> Floats:
+    """Design means of the domains, NaN where they are not known."""
+    rows = [means.row(label) for label in domains]
+    return np.array([np.full(len(kept), np.nan) if row is None else row[kept] for row in rows])
 
 
 def _population(domains: tuple[Any, ...], given: Mapping[Any, float] | pd.Series | None, n: Floats) -> Floats:
