@@ -119,7 +119,7 @@ class ImagerySection(Section):
 
     source: Literal["simulated", "stack", "static"]
     seasons: tuple[Season, ...] = ()
-    years: int = Field(1, ge=1, le=5, description="years up to and with the run's year that a composite may use")
+    years: int = Field(1, ge=1, le=60, description="years up to and with the run's year that a composite may use")
     simulated: SimulatedSection = SimulatedSection()
     stack: StackSection | None = None
     static: StaticSection | None = None
@@ -280,8 +280,6 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:
-        if self.land_cover is None and self.stock is None:
-            raise _problem("nothing")
         known = {item.id for item in self.land_cover.classes} if self.land_cover else set()
         for key, ids in self._named_classes():
             for unknown in sorted(set(ids) - known):

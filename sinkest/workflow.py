@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sinkest.config import load_config
+from sinkest.errors import ConfigError
 from sinkest.messages import Message
 from sinkest.progress import Progress
 from sinkest.runstore import RunStore, code_version, content_key
@@ -48,6 +49,8 @@ def run(
         For everything a user can mend; finished stages stay finished.
     """
     loaded = load_config(config)
+    if until != compose.NAME and loaded.spec.land_cover is None and loaded.spec.stock is None:
+        raise ConfigError("config.nothing", file=config)
     execution = loaded.spec.execution
     store = RunStore(loaded.run_folder)
     current = Run(loaded, store, progress, workers or execution.workers, block_size or execution.block_size)

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from sinkest.config import MAX_BYTES, LoadedConfig, load_config
 from sinkest.errors import ConfigError
+from sinkest.progress import Silent
+from sinkest.workflow import run
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 DEMO = (CONFIGS / "demo.toml").read_text(encoding="utf-8")
@@ -88,9 +90,12 @@ def test_land_cover_without_a_forest_definition_is_refused(tmp_path: Path) -> No
         load(tmp_path, DEMO[:start] + DEMO[end:])
 
 
-def test_a_configuration_without_work_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nothing to do"):
-        load(tmp_path, DEMO[: DEMO.index("[land_cover]")])
+def test_a_configuration_may_only_compose(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(DEMO[: DEMO.index("[land_cover]")], encoding="utf-8")
+    assert load_config(path).spec.land_cover is None
+    with pytest.raises(ConfigError, match="nothing to do after composing"):
+        run(path, progress=Silent())
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -209,10 +209,10 @@ def _check_observations(X: NDArray[np.float32], y: NDArray[Any], used: tuple[str
 def _held_out_folds(
     data: Observations, X: NDArray[np.float32], folds: int, block_m: float, clusters: int, seed: int
 ) -> tuple[str, NDArray[np.int64]]:
-    """Spatial blocks where there are at least two; else whole groups; else environments."""
+    """Spatial blocks where there is at least one for each fold; else whole groups; else environments."""
     if data.x_m is not None and data.y_m is not None:
         x, y = _center_of_groups(data.x_m, data.groups), _center_of_groups(data.y_m, data.groups)
-        if len(np.unique(np.floor(np.column_stack([x, y]) / block_m), axis=0)) >= 2:
+        if len(np.unique(np.floor(np.column_stack([x, y]) / block_m), axis=0)) >= folds:
             return "blocks", block_folds(x, y, block_m, folds, seed)
     if data.groups is not None:
         return "groups", group_folds(data.groups, folds, seed)

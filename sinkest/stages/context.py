@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 
 from sinkest.aoi import Zones, build_grid, geodesic_area_m2, read_zones
 from sinkest.config import LoadedConfig, Season
@@ -245,7 +247,12 @@ def _day(year: int, month: int, day: int) -> date:
 
 def _extent_zone(grid: GeoBox, name_zh: str, name_en: str, source: str) -> Zones:
     """One zone: the extent of the grid."""
-    extent = grid.extent.to_crs("EPSG:4326", resolution=grid.resolution.x * 10).geom
+    height, width = grid.shape
+    columns = np.concatenate([np.arange(width), np.full(height, width), np.arange(width, 0, -1), np.zeros(height)])
+    rows = np.concatenate([np.zeros(width), np.arange(height), np.full(width, height), np.arange(height, 0, -1)])
+    x, y = grid.affine.a * columns + grid.affine.c, grid.affine.e * rows + grid.affine.f
+    lon, lat = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True).transform(x, y)
+    extent = shapely.orient_polygons(shapely.polygons(np.column_stack([lon, lat])))
     frame = gpd.GeoDataFrame(
         {"zone_id": ["1"], "name_zh": [name_zh], "name_en": [name_en], "area_m2": [geodesic_area_m2(extent)]},
         geometry=[extent],
