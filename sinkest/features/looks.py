@@ -23,6 +23,10 @@ KEPT_BYTES = 256 * 2**20
 """Reflectance of a block's whole year is kept in memory up to this size, and read anew where needed beyond it."""
 
 
+DATES_AT_ONCE = 8
+"""Dates whose index is computed together: each call has a cost of its own, each date takes memory."""
+
+
 class Looks:
     """Optical scenes of one block, masked to what they saw of the ground.
 
@@ -84,10 +88,13 @@ class Looks:
 
     def series(self, season: str, stack: Floats, index: str) -> dict[str, Floats]:
         """An index (y, x) by scene id, for the dates of a season."""
-        found = {}
-        for scene, values in zip(self._ordered(self._seasons[season]), stack, strict=True):
-            bands = dict(zip(self._spec.bands, values, strict=True))
-            found[scene.id] = indices.compute([index], bands)[index]
+        dates = self._ordered(self._seasons[season])
+        found: dict[str, Floats] = {}
+        for first in range(0, len(dates), DATES_AT_ONCE):
+            some = slice(first, first + DATES_AT_ONCE)
+            bands = {band: stack[some, k] for k, band in enumerate(self._spec.bands)}
+            values = indices.compute([index], bands)[index]
+            found |= {scene.id: one for scene, one in zip(dates[some], values, strict=True)}
         return found
 
     def fill_gaps(self, layers: dict[str, Floats]) -> None:
