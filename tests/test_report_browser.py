@@ -123,9 +123,11 @@ def test_maps_zoom_and_move_together_and_come_back(browser: Browser, address: st
 
 
 def test_a_map_is_drawn_and_its_chinese_names_are_no_boxes(browser: Browser, address: str) -> None:
+    browser.size(700, 500)
     browser.open(address)
     browser.run("document.getElementById('map-1').scrollIntoView({block: 'center'})")
     pixels = np.asarray(Image.open(io.BytesIO(browser.picture())).convert("RGB"))
+    browser.size(1280, 900)
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 200
     if not chinese_fonts():
         pytest.skip("no Chinese font on this machine; install fonts-noto-cjk to see names tested")

@@ -20,7 +20,18 @@ import pandas as pd
 from sinkest.errors import InputError
 from sinkest.report.data import CITY, ReportData
 from sinkest.report.names import Words, said, zone_order
-from sinkest.report.units import MISSING, base_unit, finite, interval, number, rounded, significant, step_of, unit_of
+from sinkest.report.units import (
+    MISSING,
+    absent,
+    base_unit,
+    finite,
+    interval,
+    number,
+    rounded,
+    significant,
+    step_of,
+    unit_of,
+)
 
 # parts of the left head add up to the right quantity, and are printed to the same digit
 _WHOLE = {
@@ -153,7 +164,7 @@ class Book:
         for quantity in self.quantities:
             if not unit_of(self._units[quantity]).additive:
                 continue
-            keys = [(quantity, zone) for zone in self.zones]
+            keys = [(quantity, zone) for zone in self.zones if (quantity, zone) in self._raw]
             if self._fit(printed, (quantity, CITY), keys, self._steps[quantity]):
                 self._added.add(("zones", quantity))
         return printed
@@ -263,8 +274,8 @@ def _in_base(value: object, unit: object) -> float | None:
 
 
 def _text(value: object) -> str:
-    return "" if value is None or value != value else str(value)
+    return "" if absent(value) else str(value)
 
 
 def _flag(value: object) -> bool:
-    return bool(value) and value == value
+    return not absent(value) and bool(value)

@@ -22,6 +22,7 @@ from sinkest.report.svg import (
     Scale,
     coordinate,
     element,
+    ems,
     label,
     line,
     picture,
@@ -73,7 +74,7 @@ def zone_intervals(
         return Markup("")
     ends = [float(e) for entry in usable for e in (entry.value, entry.low, entry.high) if e is not None]
     mean = float(whole.value) if whole is not None and whole.value is not None else None
-    width, left, top = WIDTH, 126.0, 14.0
+    width, left, top = WIDTH, _margin([name for name, _ in rows]), 14.0
     height = top + ROW * len(rows) + 34
     scale = scale_over([*ends, *([mean] if mean is not None else [])], left, width - 76)
     floor = top + ROW * len(rows)
@@ -93,7 +94,7 @@ def bars(rows: Sequence[tuple[Words, Entry | None]], caption_id: str, simulated:
     usable = [(name, entry) for name, entry in rows if entry is not None and entry.value is not None]
     if not usable:
         return Markup("")
-    width, left, top = WIDTH, 150.0, 8.0
+    width, left, top = WIDTH, _margin([name for name, _ in usable]), 8.0
     ends = [float(e) for _, entry in usable for e in (entry.value, entry.low, entry.high) if e is not None]
     scale = scale_over(ends, left, width - 88, zero=True)
     floor = top + ROW * len(usable)
@@ -120,7 +121,7 @@ def dumbbells(rows: Sequence[tuple[Words, float | None, float | None]], caption_
     usable = [row for row in rows if row[1] is not None or row[2] is not None]
     if not usable:
         return Markup("")
-    width, left, top = WIDTH, 230.0, 8.0
+    width, left, top = WIDTH, _margin([name for name, *_ in usable]), 8.0
     floor = top + ROW * len(usable)
     lowest = min(value for _, *pair in usable for value in pair if value is not None)
     scale = Scale(min(0.0, lowest), 1.0, left, width - 20)
@@ -145,7 +146,7 @@ def shares(rows: Sequence[tuple[Words, float]], caption_id: str, simulated: bool
     """Shares of the variance, the largest first."""
     if not rows:
         return Markup("")
-    width, left, top = WIDTH, 220.0, 8.0
+    width, left, top = WIDTH, _margin([name for name, _ in rows]), 8.0
     scale = Scale(0.0, max(max(share for _, share in rows), 1e-9), left, width - 60)
     parts = []
     for place, (name, share) in enumerate(rows):
@@ -158,6 +159,12 @@ def shares(rows: Sequence[tuple[Words, float]], caption_id: str, simulated: bool
     height = top + ROW * len(rows) + 8
     parts.append(watermark(width, height, 26, simulated))
     return picture(width, height, *parts, labelled_by=caption_id)
+
+
+def _margin(names: Sequence[Words]) -> float:
+    """Room for the longest name in either language."""
+    longest = max((ems(name[language]) for name in names for language in ("zh", "en")), default=0.0)
+    return min(max(70.0, longest * TEXT + 18), WIDTH * 0.55)
 
 
 def _grid(scale: Scale, top: float, floor: float, unit: str) -> list[Markup]:

@@ -184,4 +184,6 @@ def _listing(value: object) -> Markup:
             return escape(", ".join(str(item) for item in value) or "—")
         items = [Markup("<li>{}</li>").format(_listing(item)) for item in value]
         return Markup("<ul class='tree'>{}</ul>").format(Markup("").join(items))
-    return escape(Words.same(value).zh)
+    if value is None or isinstance(value, bool):
+        return Markup("—") if value is None else escape(str(value).lower())
+    return escape(str(value))

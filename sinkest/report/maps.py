@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import unicodedata
 from dataclasses import dataclass
 
 import matplotlib
@@ -19,7 +18,7 @@ from sinkest.errors import InputError
 from sinkest.report.data import MapLayer, ReportData
 from sinkest.report.labels import Placed, place
 from sinkest.report.names import Words, clean, said, zone_name
-from sinkest.report.svg import INK, coordinate, element, label, line, picture, round_ticks, watermark
+from sinkest.report.svg import INK, coordinate, element, ems, label, line, picture, round_ticks, watermark
 from sinkest.report.units import significant, unit_label
 
 SIDE = 1000.0
@@ -212,7 +211,7 @@ def _names(data: ReportData, frame: Frame) -> Markup:
     groups = []
     for language, mark in (("zh", "lz"), ("en", "le")):
         names = {zone: zone_name(data, zone)[language] for zone in outlines}
-        widths = {zone: _width(name) * FONT_SIZE for zone, name in names.items()}
+        widths = {zone: ems(name) * FONT_SIZE for zone, name in names.items()}
         edge = 8.0
         bottom = frame.height - 60  # the scale bar stands below
         places = place(outlines, widths, FONT_SIZE, (edge, edge, frame.width - edge, bottom))
@@ -229,11 +228,6 @@ def _name(name: str, found: Placed) -> Markup:
     return (
         element("circle", cx=ax, cy=ay, r=2.6, class_="anchor") + line(ax, ay, found.x, found.y, class_="leader") + text
     )
-
-
-def _width(name: str) -> float:
-    """Width of a name in ems."""
-    return sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.56 for letter in name)
 
 
 def _scale_bar(data: ReportData, frame: Frame) -> Markup:

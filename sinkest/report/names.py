@@ -11,6 +11,7 @@ from typing import Any
 
 from sinkest.messages import Message, catalogue, text
 from sinkest.report.data import CITY, ReportData
+from sinkest.report.units import absent
 
 # rooms whose catalogue may name a method, in the order they are asked
 _METHOD_ROOMS = ("estimate", "smallarea", "inference", "account", "mapping", "quantities")
@@ -50,7 +51,7 @@ def said(value: object) -> Words:
     """A note in words: a message, an id of the catalogue, or text that stands as it is."""
     if isinstance(value, Message):
         return Words(clean(value.text("zh")), clean(value.text("en")))
-    if value is None or value != value:  # NaN of a table
+    if absent(value):
         return Words("", "")
     shown = str(value)
     if shown in catalogue():
@@ -105,7 +106,7 @@ def zone_order(data: ReportData) -> list[str]:
 
 def method_name(method: object) -> Words:
     """Name of an estimator."""
-    if method is None or method != method or method == "":
+    if absent(method) or method == "":
         return Words("", "")
     for room in _METHOD_ROOMS:
         if f"{room}.method_{method}" in catalogue():

@@ -122,6 +122,7 @@ class Page:
     pools: list[tuple[Words, Entry]]
     pool_unit: Words
     wetlands: list[tuple[Words, Entry]]
+    sides: tuple[int, ...]
     courses: list[Course]
     confusion: list[MatrixRow]
     confusion_heads: list[Words]
@@ -162,6 +163,7 @@ def page_of(data: ReportData, book: Book) -> Page:
         pool_unit=Words(unit_label("t C", "zh"), unit_label("t C", "en")),
         pools=_named(book, tables["carbon"], lambda key: key.startswith("carbon:") and key != "carbon:total"),
         wetlands=_named(book, tables["wetland"], lambda key: key.startswith("wetland_area:")),
+        sides=_sides(data),
         courses=_courses(data),
         confusion=[] if confusion is None else _matrix(data, confusion),
         confusion_heads=[] if confusion is None else _class_heads(data, confusion),
@@ -218,7 +220,7 @@ def _figures(data: ReportData, book: Book, quantities: Iterable[str]) -> list[Fi
         if entry is None:
             continue
         unit = Words(unit_label(entry.unit, "zh"), unit_label(entry.unit, "en"))
-        level = "" if entry.level is None else f"{entry.level * 100:g} %"
+        level = "" if entry.level is None or entry.low is None else f"{entry.level * 100:g} %"
         name = quantity_name(data, quantity)
         figures.append(Figure(name, entry, unit, method_name(entry.method), status_name(entry.status), level))
     return figures
@@ -242,16 +244,26 @@ def _named(book: Book, table: Table, wanted: Any) -> list[tuple[Words, Entry]]:
     return [(head, entry) for head, entry in found if entry is not None]
 
 
+def _sides(data: ReportData) -> tuple[int, ...]:
+    """Numbers of the layers shown first, left and right: the first one, and the first continuous one beside it."""
+    numbers = range(1, len(data.maps) + 1)
+    if len(numbers) < 2:
+        return tuple(numbers)
+    others = [number for number in numbers if number > 1]
+    return 1, next((number for number in others if data.maps[number - 1].kind == "continuous"), others[0])
+
+
 def _courses(data: ReportData) -> list[Course]:
-    """The city's trajectories with more than one point, in the order of the table."""
+    """The city's trajectories over more than one year, in the order of the table; unlike definitions never mix."""
     if data.trajectory is None:
         return []
     table = data.trajectory[data.trajectory["zone"].astype(str) == CITY]
     courses = []
-    for quantity, part in table.groupby("quantity", sort=False):
+    keys = ["quantity", "definition_id"] if "definition_id" in table else ["quantity"]
+    for (quantity, *_), part in table.groupby(keys, sort=False, dropna=False):
         unit, power = base_unit(str(part["unit"].iloc[0]))
         points = points_of(part, 10.0**power)
-        if len(points) > 1:
+        if len({point.year for point in points}) > 1:
             label = Words(unit_label(unit, "zh"), unit_label(unit, "en"))
             name = quantity_name(data, str(quantity))
             projected = any(point.kind == "projection" for point in points)
@@ -261,6 +273,7 @@ def _courses(data: ReportData) -> list[Course]:
 
 def _class_heads(data: ReportData, confusion: Confusion) -> list[Words]:
     names = class_names(data)
+    names["no_data"] = Words.of("report.no_data")
     return [names.get(item, Words.same(item)) for item in confusion.class_ids]
 
 

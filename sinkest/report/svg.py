@@ -7,6 +7,7 @@ page shows the one of its language.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,11 @@ def label(words: Words | str, x: float, y: float, **attributes: object) -> Marku
         for mark, lang, text in both
     ]
     return Markup("").join(parts)
+
+
+def ems(text: str) -> float:
+    """Width of a text in ems, roughly: a Chinese character is one, a Latin letter somewhat more than half."""
+    return sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.56 for letter in text)
 
 
 def picture(width: float, height: float, *children: object, labelled_by: str, class_: str = "chart") -> Markup:

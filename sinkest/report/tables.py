@@ -7,7 +7,7 @@ of one :class:`~sinkest.report.book.Book`, so the same estimate reads the same i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -94,13 +94,30 @@ class Table:
         """All rows, the total last."""
         return self.rows if self.total is None else (*self.rows, self.total)
 
+    def not_adding(self) -> Words | None:
+        """The columns whose rows a reader may expect to add up, and do not."""
+        if self.total is None or not self.rows:
+            return None
+        heads = [column.head for column in self.columns if column.sums and not column.adds_up]
+        return joined(heads) if heads else None
+
     def notes(self) -> list[Words]:
-        """What has to be said about single cells: why a number is absent, each once."""
-        found: dict[tuple[str, str], Words] = {}
-        for cell in (cell for row in self.body for cell in row.cells):
-            if cell is not None and cell.note.en:
-                found[cell.note.zh, cell.note.en] = cell.note
-        return list(found.values())
+        """What has to be said about single cells, each once, after the columns it is about."""
+        found: dict[Words, dict[str, Words]] = {}
+        for row in self.body:
+            for column, cell in zip(self.columns, row.cells, strict=True):
+                if cell is not None and cell.note.en:
+                    found.setdefault(cell.note, {})[column.key] = column.head
+        about = ((note, list(heads.values())) for note, heads in found.items())
+        return [
+            Words.of("report.note_on", columns=joined(heads), note=note) if len(self.columns) > 1 else note
+            for note, heads in about
+        ]
+
+
+def joined(words: Sequence[Words]) -> Words:
+    """A list of names, with the comma of each language."""
+    return Words("、".join(item.zh for item in words), ", ".join(item.en for item in words))
 
 
 def zone_table(data: ReportData, book: Book, table_id: str, quantities: Iterable[str]) -> Table:
@@ -137,8 +154,8 @@ def area_table(data: ReportData, book: Book) -> Table:
 
 
 def class_table(data: ReportData, book: Book) -> Table:
-    """Area of each land-cover class."""
-    return zone_table(data, book, "classes", book.parts("class_area"))
+    """Area of each land-cover class; where none was estimated, the map's pixel sums under their own name."""
+    return zone_table(data, book, "classes", book.parts("class_area") or book.parts("pixel_class_area"))
 
 
 def stock_table(data: ReportData, book: Book) -> Table:
@@ -216,7 +233,7 @@ def _column(data: ReportData, book: Book, quantity: str) -> Column:
     if quantity == LAND_AREA:
         return Column(quantity, Words.of("quantities.land_area"), "ha", adds_up=True, sums=True)
     name = quantity_name(data, quantity)
-    if quantity.partition(":")[0] in ("class_area", "stock_by_type", "biomass"):
+    if quantity.partition(":")[0] in ("class_area", "stock_by_type", "biomass", "wetland_area"):
         name = part_name(data, quantity)  # the table's title says what is listed
     whole = book.entry(quantity)
     sums = unit_of(book.unit(quantity)).additive and whole is not None and whole.value is not None

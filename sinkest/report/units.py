@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+import pandas as pd
+
 from sinkest.messages import catalogue, text
 
 MISSING = "—"
@@ -126,9 +128,14 @@ def plain(string: str) -> str:
     return string.translate(_PLAIN)
 
 
+def absent(value: object) -> bool:
+    """Whether a cell of a table is empty: nothing, NaN or NA."""
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
 def finite(value: object) -> float | None:
     """A number, or ``None`` for whatever is not a finite one."""
-    if value is None or isinstance(value, str):
+    if absent(value) or isinstance(value, str):
         return None
     number = float(value)  # type: ignore[arg-type]
     return number if math.isfinite(number) else None

@@ -126,7 +126,7 @@ def _row(data: ReportData, book: Book, record: dict[str, Any]) -> TargetRow:
         probability=given["probability"],
         probability_shown=probability(given["probability"]),
         verdict=verdict,
-        verdict_shown=Words.of(f"quantities.verdict_{verdict}"),
+        verdict_shown=Words.of(f"quantities.verdict_{verdict}{'_later' if year > data.year else ''}"),
         reason=said(record["reason"]),
         required_shown=_rate(base["required_per_year"], unit),
         trajectory_shown=None if on_path is None or year == data.year else _rounded(on_path, unit, step),

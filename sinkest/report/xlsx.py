@@ -12,7 +12,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 from openpyxl import Workbook
 from openpyxl.styles import Alignment
 from openpyxl.utils import get_column_letter
@@ -37,7 +36,7 @@ from sinkest.report.sheets import (
     write,
 )
 from sinkest.report.tables import Column, Table, all_tables
-from sinkest.report.units import finite, unit_of
+from sinkest.report.units import absent, finite, unit_of
 from sinkest.report.verdicts import TargetRow, target_rows
 from sinkest.report.workbook_bytes import settled
 
@@ -225,7 +224,7 @@ def _bare(value: Any) -> object:
     """A value of the tidy table as Excel holds it: a missing number is an empty cell."""
     if isinstance(value, str):
         return value
-    if value is None or value is pd.NA or value != value:
+    if absent(value):
         return None
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return bool(value)
