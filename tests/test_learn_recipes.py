@@ -73,7 +73,8 @@ def test_an_estimator_is_built_with_its_seed() -> None:
     built = parse(GOOD).build(5)
     assert isinstance(built, ExtraTreesRegressor)
     assert built.n_estimators == 30
-    assert built.n_jobs == 1
+    assert built.n_jobs is None
+    assert parse(f"{GOOD}n_jobs = -1").build(5).n_jobs == 1
     assert built.random_state == parse(GOOD).build(5).random_state != parse(GOOD).build(6).random_state
 
 

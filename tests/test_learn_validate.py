@@ -249,6 +249,18 @@ def test_weights() -> None:
     assert sample_weights(recipe(), y, None, None) is None
 
 
+def test_weights_reach_the_last_step_of_a_pipeline() -> None:
+    text = (
+        'version = 1\nname = "t"\nkind = "regression"\nweights = "column:w"\n[response]\nname = "y"\n[estimator]\n'
+        'class = "sklearn.pipeline.Pipeline"\nparameters.steps = [["scale", { class = '
+        '"sklearn.preprocessing.StandardScaler" }], ["line", { class = "sklearn.linear_model.LinearRegression" }]]\n'
+    )
+    X, y = np.zeros((4, 1), dtype=np.float32), np.array([0.0, 0, 0, 8])
+    fitted = fit(recipes.parse(text, Path("t")), X, y, seed=0, weight=np.array([1.0, 1, 1, 5]))
+    # A line over a constant is the weighted mean, 8 * 5 / 8.
+    assert fitted.predict(X)[0] == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize(
     ("weights", "options", "key"),
     [

@@ -341,12 +341,12 @@ def _import_estimator(file: Path, key: str, path: Any, allowed: Sequence[str]) -
 
 
 def _seeded(estimator: BaseEstimator, seed: int) -> BaseEstimator:
-    """Set every random state inside to a number drawn from the seed, and every ``n_jobs`` to one."""
+    """Set every random state inside to a number drawn from the seed, and every ``n_jobs`` that is set to one."""
     settings: dict[str, Any] = {}
-    for name in sorted(estimator.get_params(deep=True)):
+    for name, value in sorted(estimator.get_params(deep=True).items(), key=lambda item: item[0]):
         if name == "random_state" or name.endswith("__random_state"):
             draw = np.random.default_rng([seed, len(settings)])
             settings[name] = int(draw.integers(2**31 - 1))
-        elif name == "n_jobs" or name.endswith("__n_jobs"):
+        elif value is not None and (name == "n_jobs" or name.endswith("__n_jobs")):
             settings[name] = 1
     return estimator.set_params(**settings)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble._forest import BaseForest
+from sklearn.pipeline import Pipeline
 
 from sinkest.errors import InputError, ModelError
 from sinkest.learn.applicability import AreaOfApplicability
@@ -152,15 +154,30 @@ def fit(
         If the estimator cannot be fitted.
     """
     estimator = recipe.build(seed)
-    threads = {name: workers for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")}
+    threads = dict.fromkeys(_thread_settings(estimator), workers)
     weights = sample_weights(recipe, y, groups, weight)
     try:
         estimator.set_params(**threads)
-        fitted = estimator.fit(X, y) if weights is None else estimator.fit(X, y, sample_weight=weights)
+        fitted = estimator.fit(X, y, **_as_argument(estimator, weights))
     except (ValueError, TypeError, FloatingPointError, np.linalg.LinAlgError) as error:
         raise ModelError("learn.fit_failed", file=recipe.file, n=len(y), reason=str(error)) from error
     # Threads of its own would compete with those that work on blocks, and would add up in varying order.
     return fitted.set_params(**dict.fromkeys(threads, 1))
+
+
+def _thread_settings(estimator: Any) -> list[str]:
+    """Parameters that say how many threads a forest uses, wherever one stands inside."""
+    inner = estimator.get_params(deep=True).items()
+    found = [f"{name}__n_jobs" for name, value in inner if isinstance(value, BaseForest)]
+    return [*found, "n_jobs"] if isinstance(estimator, BaseForest) else found
+
+
+def _as_argument(estimator: Any, weights: NDArray[np.float64] | None) -> dict[str, Any]:
+    """Weights as an argument of ``fit``; in a pipeline they are its last step's."""
+    if weights is None:
+        return {}
+    last = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    return {f"{last}sample_weight": weights}
 
 
 def sample_weights(
