@@ -431,6 +431,21 @@ def test_a_forgotten_scale_is_noticed(tmp_path: Path) -> None:
         source.read(grid(), only(source), ("red",))
 
 
+def test_an_offset_taken_off_twice_is_noticed(tmp_path: Path) -> None:
+    # red reflectance of forest, 0.03, whose offset of -0.1 the archive had removed already
+    path = write(tmp_path / "a.tif", filled(300), nodata=0)
+    source = single(path, scale=1e-4, offset=-0.1)
+    with pytest.raises(SourceError, match=r"median -0\.07\) with scale 0\.0001 and offset -0\.1"):
+        source.read(grid(), only(source), ("red",))
+
+
+def test_a_few_odd_pixels_are_left_alone(tmp_path: Path) -> None:
+    values = filled(300)
+    values[:3] = 30_000
+    source = single(write(tmp_path / "a.tif", values, nodata=0), scale=1e-4)
+    assert source.read(grid(), only(source), ("red",))["red"][0, 0] == 3
+
+
 def test_radar_in_decibel_is_noticed(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", filled(-12.5, dtype="float32"))
     source = single(path, bands={"vv": 1}, sensor="sentinel-1")

@@ -154,6 +154,19 @@ def test_a_warp_puts_things_where_they_are(tmp_path: Path) -> None:
     np.testing.assert_allclose(read, expected, atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize("dtype, nodata", [("uint8", -1), ("uint16", np.nan), ("int16", None), ("float32", None)])
+def test_a_warp_takes_nodata_that_the_type_cannot_hold(tmp_path: Path, dtype: str, nodata: float | None) -> None:
+    values = np.full((60, 60), 7, dtype)
+    if dtype == "float32":
+        values[30, 30] = np.nan
+    file = probe(write(tmp_path / "a.tif", values))
+    # the file's corner, 700 km east in zone 49, lies 107.5 km east, 3054.7 km north in zone 50
+    there = GeoBox((30, 30), Affine(10, 0, 107_600, 0, -10, 3_054_500), "EPSG:32650")
+    read = read_numbers(file, [1], there, "bilinear", nodata)[0]
+    np.testing.assert_array_equal(read[np.isfinite(read)], 7)
+    assert np.isnan(read).sum() == {"float32": 1}.get(dtype, 0)
+
+
 def test_whole_numbers_beyond_single_precision_survive(tmp_path: Path) -> None:
     file = probe(write(tmp_path / "a.tif", np.full((2, 2), 2**24 + 1, np.int32)))
     assert read_numbers(file, [1], file.grid, "nearest", None)[0, 0, 0] == 2**24 + 1

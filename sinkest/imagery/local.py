@@ -21,8 +21,9 @@ __all__ = ["StackSource", "StaticSource", "grid_of"]
 Layout = Literal["folder_per_date", "file_per_date", "single_file", "list"]
 Resampling = Literal["nearest", "bilinear", "cubic"]
 
-IMPLAUSIBLE_REFLECTANCE = (-0.3, 2.0)
-"""Range that even clouds and sun glint leave seldom; a block with most pixels beyond it has a wrong scale."""
+PLAUSIBLE_REFLECTANCE = (-0.05, 2.0)
+"""Range that atmospheric correction, clouds and sun glint leave seldom. A block with most pixels beyond it has a wrong
+scale, or an offset taken off twice: dark forest then comes out at -0.07."""
 
 
 class StackSource(Source):
@@ -238,7 +239,7 @@ class StackSource(Source):
                         _nodata_of(file, number, self._nodata)
 
     def _check_plausible(self, scene: Scene, values: Mapping[str, np.ndarray]) -> None:
-        low, high = (0.0, 1e3) if scene.is_radar else IMPLAUSIBLE_REFLECTANCE
+        low, high = (0.0, 1e3) if scene.is_radar else PLAUSIBLE_REFLECTANCE
         for band, block in values.items():
             known = int(np.isfinite(block).sum())
             beyond = int((block < low).sum() + (block > high).sum())

@@ -251,7 +251,7 @@ def _warp(
         resampling=Resampling[kernel],
         tolerance=_EXACT_PX,
         dtype=np.dtype(dtype).name,
-        src_nodata=nodata,
+        src_nodata=_fitting(raster.dtypes[bands[0] - 1], nodata),
         nodata=math.nan,
         XSCALE=repr(shrink),
         YSCALE=repr(shrink),
@@ -259,6 +259,15 @@ def _warp(
         SOURCE_EXTRA="8",
     ) as warped:
         return warped.read(bands)
+
+
+def _fitting(dtype: str, nodata: float | None) -> float | None:
+    """The nodata number as the warper takes it: none that the type cannot hold, NaN for decimals without one."""
+    if dtype.startswith("float"):
+        return math.nan if nodata is None else nodata
+    limits = np.iinfo(dtype)
+    held = nodata is not None and float(nodata).is_integer() and limits.min <= nodata <= limits.max
+    return nodata if held else None
 
 
 @lru_cache(maxsize=256)
