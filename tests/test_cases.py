@@ -15,8 +15,6 @@ from sinkest.workflow import run
 
 CASES = Path(__file__).resolve().parent / "cases"
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
-
 
 def prepared(case: str, folder: Path, data: Path) -> Path:
     """Configuration of a case whose inputs must be brought into form first."""
