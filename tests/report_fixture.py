@@ -115,11 +115,11 @@ def maps(index: np.ndarray) -> tuple[MapLayer, ...]:
         LegendClass(2, "outside", "适用范围外", "outside", "#c2185b"),
     )
     return (
-        MapLayer("land_cover", Message.of("report.layer_land_cover"), "classes", land_cover, legend=CLASSES),
-        MapLayer("stock", Message.of("report.layer_stock"), "continuous", stock, (), 0, 200, "m3/ha", "YlGn"),
-        MapLayer("stock_sd", Message.of("report.layer_stock_sd"), "continuous", sd, (), 0, 60, "m3/ha", "magma_r"),
-        MapLayer("aoa", Message.of("report.layer_area_of_applicability"), "classes", known, legend=applicable),
-        MapLayer("valid_count", Message.of("report.layer_valid_count"), "continuous", looks, (), 0, 25, "", "viridis"),
+        MapLayer("land_cover", Message.of("maps.land_cover"), "classes", land_cover, legend=CLASSES),
+        MapLayer("stock", Message.of("maps.stock"), "continuous", stock, (), 0, 200, "m3/ha", "YlGn"),
+        MapLayer("stock_sd", Message.of("maps.stock_sd"), "continuous", sd, (), 0, 60, "m3/ha", "magma_r"),
+        MapLayer("aoa", Message.of("maps.applicability"), "classes", known, legend=applicable),
+        MapLayer("valid_count", Message.of("maps.looks"), "continuous", looks, (), 0, 25, "", "viridis"),
     )
 
 

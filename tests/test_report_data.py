@@ -9,7 +9,7 @@ from sinkest.messages import Message
 from sinkest.report.data import Accuracy, Confusion, LegendClass, MapLayer
 from tests.report_fixture import CLASSES, report_data
 
-TITLE = Message.of("report.layer_land_cover")
+TITLE = Message.of("maps.land_cover")
 
 
 @pytest.mark.parametrize(

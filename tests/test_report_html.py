@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sinkest.messages import Message, text
+from sinkest.messages import Message, catalogue, text
 from sinkest.report.book import Book
 from sinkest.report.data import CITY, Accuracy, MapLayer
 from sinkest.report.html import report_html
@@ -360,7 +361,7 @@ def test_a_class_that_cannot_be_judged_is_a_dash() -> None:
 
 
 def test_empty_and_blank_layers_are_drawn() -> None:
-    blank = MapLayer("b", Message.of("report.layer_stock"), "continuous", np.full((4, 3), np.nan, dtype=np.float32))
+    blank = MapLayer("b", Message.of("maps.stock"), "continuous", np.full((4, 3), np.nan, dtype=np.float32))
     root = drawn(maps=(blank,), outlines={})
     assert len(root.find(tag="svg", class_="map")) == 1
 
@@ -414,3 +415,62 @@ def test_a_quantity_that_nobody_named_is_still_shown() -> None:
     odd = table[table["quantity"] == "tree_cover"].assign(quantity="moss_depth", unit="mm", value=3.0, se=0.2)
     root = drawn(estimates=pd.concat([table, odd]))
     assert "moss_depth" in root.find(tag="section", id="method")[0].text("en")
+
+
+# -- texts ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_text_that_a_template_names_is_in_the_catalogue() -> None:
+    folder = files("sinkest.report").joinpath("templates")
+    named: set[str] = set()
+    for template in ("report.html.j2", "_macros.html.j2"):
+        source = folder.joinpath(template).read_text(encoding="utf-8")
+        named |= set(re.findall(r"\bt\(\"([\w.]+)\"[,)]", source)) | set(re.findall(r"missing\(\"(\w+)\"", source))
+    assert len(named) > 90
+    assert {key for key in named if (key if "." in key else f"report.{key}") not in catalogue()} == set()
+
+
+# -- courses, layers, notes -----------------------------------------------------------------------------------------
+
+
+def test_targets_under_another_definition_are_not_drawn_with_the_estimates() -> None:
+    courses = report_data().trajectory
+    other = courses["definition_id"] == "other_plan_2025"
+    assert other.any()
+    drawing = drawn().find(tag="section", id="trajectory")[0]
+    assert "56.12" in drawing.text("en")
+    assert "56.7" not in drawing.text("en")
+
+
+def test_a_single_year_is_no_course(tree: Element) -> None:
+    (section,) = tree.find(tag="section", id="trajectory")
+    assert len(section.find(tag="figure")) == 2  # coverage and stock; the wetland targets have one year only
+
+
+def test_the_first_continuous_layer_stands_beside_the_first_layer() -> None:
+    layers = report_data().maps
+    root = drawn(maps=(layers[0], layers[3], layers[1]))
+    assert [f.attributes["data-side"] for f in root.find(tag="figure", class_="layer")] == ["1", "0", "2"]
+
+
+def test_a_later_target_is_on_course_rather_than_met() -> None:
+    rows = report_data().targets.assign(verdict="met")
+    articles = drawn(targets=rows).find(tag="article")
+    words = {a.find(class_="year")[0].text(): a.find(class_="word")[0].text("en") for a in articles}
+    assert words == {"2025": "met", "2030": "on course"}
+
+
+def test_a_note_names_the_columns_it_is_about() -> None:
+    table = report_data().estimates
+    about = table["note"].mask(table["quantity"] == "growing_stock", "targets.reason_declined")
+    shown = drawn(estimates=table.assign(note=about)).find(tag="section", id="counties")[0].text("en")
+    assert f"Growing stock: {text('targets.reason_declined', 'en')}" in shown
+
+
+def test_shares_of_the_variance_are_drawn_with_the_largest_first() -> None:
+    shares = pd.DataFrame(
+        {"quantity": "sink", "source": ["account.source_sampling", "account.source_coefficients"], "share": [0.3, 0.6]}
+    )
+    figures = [figure.text("en") for figure in drawn(variance_shares=shares).find(tag="figure")]
+    (shown,) = [figure for figure in figures if "Shares of the variance: Yearly carbon sink" in figure]
+    assert shown.index("60 %") < shown.index("30 %")

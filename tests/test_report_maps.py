@@ -16,7 +16,7 @@ from sinkest.report.labels import LINE_HEIGHT, place, polygon
 from sinkest.report.maps import Sheet, legend_items, nice_extent, ramp, raster_png
 from tests.report_fixture import report_data
 
-TITLE = Message.of("report.layer_stock")
+TITLE = Message.of("maps.stock")
 
 
 def continuous(values: list[list[float]], **more: object) -> MapLayer:

@@ -139,7 +139,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(t=_both_of, both=both, words=Words, ramp=maps.ramp, swatches=maps.legend_items)
-    environment.globals.update(layer_title=maps.layer_title, said=said)
+    environment.globals.update(layer_title=maps.layer_title, said=said, plainly=_plainly)
     environment.filters["both"] = both
     environment.filters["shown"] = shown
     environment.filters["range"] = _range
@@ -159,6 +159,12 @@ def both(words: Words | str) -> Markup:
 
 def _both_of(key: str, **fields: Any) -> Markup:
     return both(Words.of(f"report.{key}" if "." not in key else key, **fields))
+
+
+def _plainly(key: str) -> str:
+    """Both languages in one attribute, which has no other way to hold them."""
+    words = Words.of(f"report.{key}")
+    return f"{words.zh} {words.en}"
 
 
 def shown(entry: Entry) -> Markup:
