@@ -83,11 +83,18 @@ def _sync_folder(folder: Path) -> None:
 
 def make_folder(path: Path) -> Path:
     """Create a folder and its parents; a clear error where that is not possible."""
-    try:
+    with _writing(path):
         path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into one clear error."""
+    try:
+        yield
     except OSError as error:
         raise RunError("run.cannot_write", file=path, reason=error.strerror or str(error)) from error
-    return path
 
 
 @contextmanager
@@ -95,16 +102,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it, synced to disk, when the block ends without an error."""
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise RunError("run.cannot_write", file=path, reason=error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _writing(path):
+        try:
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -242,15 +248,17 @@ class RunStore:
         if self.state(stage, key) == "fresh":
             return False
         working = make_folder(self.root / ".work" / f"{stage}-{key[:16]}")
-        for other in self.root.glob(f".work/{stage}-*"):
-            if other != working:
-                shutil.rmtree(other)
+        with _writing(self.root):
+            for other in self.root.glob(f".work/{stage}-*"):
+                if other != working:
+                    shutil.rmtree(other)
         work(working)
         outputs = {name: file_sha256(working / name) for name in _files(working)}
-        for name in outputs:
-            with (working / name).open("rb+") as stream:
-                os.fsync(stream.fileno())
-        self._put_in_place(stage, working)
+        with _writing(working):
+            for name in outputs:
+                with (working / name).open("rb+") as stream:
+                    os.fsync(stream.fileno())
+            self._put_in_place(stage, working)
         seal = {"stage": stage, "key": key, "parts": dict(parts), "outputs": outputs}
         write_bytes(self.root / "stages" / f"{stage}.json", pretty_json(seal))
         return True

@@ -14,11 +14,12 @@ from rasterio.windows import Window
 
 from sinkest.features.cube import NODATA, build_block, check_counts
 from sinkest.imagery.source import Scene
-from sinkest.mapping.cog import RasterSpec, write_cog
+from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
 from sinkest.messages import Message
 from sinkest.runstore import pretty_json, write_bytes
 from sinkest.stages.context import Run
+from sinkest.stages.mapfile import write_map
 
 NAME = "compose"
 FILE = "composite.tif"
@@ -50,7 +51,7 @@ def work(run: Run, folder: Path) -> None:
     tell_resumed(run, NAME, ready, len(blocks))
     if not run.is_static:
         _check_seasons(run, cache, blocks)
-    write_cog(folder / FILE, run.grid, _file_spec(run), _windows(cache, blocks))
+    write_map(folder / FILE, run.grid, _file_spec(run), _windows(cache, blocks))
     listed = {season: [_listed(scene) for scene in found] for season, found in scenes.items()}
     write_bytes(folder / SCENES, pretty_json(listed))
     shutil.rmtree(cache)

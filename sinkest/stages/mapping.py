@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from sinkest.learn.model import TrainedModel, check_features
-from sinkest.mapping.cog import RasterClass, RasterSpec, write_cog
+from sinkest.mapping.cog import RasterClass, RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
 from sinkest.mapping.forest import class_mask, drop_small_patches, minimum_pixels
 from sinkest.mapping.zonal import class_area, value_by_class, value_total
@@ -23,6 +23,7 @@ from sinkest.stages import compose, train
 from sinkest.stages.compose import tell_resumed
 from sinkest.stages.context import Run
 from sinkest.stages.cubefile import CubeFile
+from sinkest.stages.mapfile import write_map
 
 NAME = "map"
 SUMS = "sums.csv"
@@ -155,7 +156,7 @@ def work(run: Run, folder: Path) -> None:
     ready = run_blocks(mapper, blocks, cache, workers=run.workers, advance=run.progress.advance)
     tell_resumed(run, NAME, ready, len(blocks))
     for name, spec in layer_specs(run, land_cover is not None, stock).items():
-        write_cog(folder / f"{name}.tif", run.grid, spec, _layer(cache, blocks, name))
+        write_map(folder / f"{name}.tif", run.grid, spec, _layer(cache, blocks, name))
     write_bytes(folder / SUMS, _sums(run, cache, blocks).to_csv(index=False).encode())
     shutil.rmtree(cache)
     run.progress.end(NAME)
