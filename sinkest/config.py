@@ -230,7 +230,6 @@ class AccountSection(Section):
     bamboo_class: ClassId | None = None
     oil_tea_class: ClassId | None = None
     shrub_class: ClassId | None = None
-    accept_provisional: bool = Field(False, description="unverified coefficients may enter tables")
     draws: int = Field(10_000, ge=10_000, le=200_000)
     previous_run: Text | None = Field(None, description="folder of an earlier run; the sink is the change since then")
 

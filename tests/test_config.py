@@ -64,7 +64,7 @@ def test_paths_start_from_the_file(tmp_path: Path) -> None:
         ("code = 2,", "code = 1,", "land_cover.classes.code: the same value stands twice"),
         ('bamboo_class = "bamboo"', 'bamboo_class = "bambo"', "account.bamboo_class: 'bambo' is no id"),
         ('source = "simulated"', 'source = "stack"', "needs the section [imagery.stack]"),
-        ("accept_provisional = false", 'accept_provisional = "no idea"', "expected true or false"),
+        ("radar = true", 'radar = "no idea"', "imagery.simulated.radar: given 'no idea', expected true or false"),
         ("min_area_ha = 0.0667", "min_area_ha = -1", "forest.min_area_ha: given -1, expected 0 or more"),
         ("version = 1", "version = 2", "version is 2, this program reads version = 1"),
         ("version = 1", "", "version is -"),

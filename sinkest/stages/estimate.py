@@ -390,7 +390,6 @@ def _about(run: Run, book: _Book, run_id: str, stocks: Stock | None) -> dict[str
         "area": {"zh": spec.aoi.name_zh, "en": spec.aoi.name_en},
         "simulated": book.frame.simulated,
         "definition_id": book.frame.definition_id,
-        "accept_provisional": spec.account.accept_provisional,
         "zones": [
             {
                 "zone_id": line["zone_id"],
