@@ -16,10 +16,10 @@ from sinkest.simulate.classes import CODES
 from sinkest.simulate.noise import SOURCE_STAMP, gauss, kernel, lattice, normal, smooth
 
 # Salts 100-109.
-_LOOK, _LOOK_WIDE, _TONE, _VIGOUR, _MOISTURE, _NEAR, _GRAIN = 100, 101, 102, 103, 104, 105, 106
+_LOOK, _LOOK_WIDE, _TONE, _VIGOUR, _MOISTURE, _NEAR, _GRAIN, _HERBS = 100, 101, 102, 103, 104, 105, 106, 107
 
-FEATURES = 5
-"""Rows of :func:`hidden`: look, tone, vigour, moisture and the grain of the pixel."""
+FEATURES = 7
+"""Rows of :func:`hidden`: look, tone, vigour, moisture, and the shares of herbs, of dead matter and of other leaves."""
 
 
 class Looks(NamedTuple):
@@ -30,10 +30,13 @@ class Looks(NamedTuple):
     reflectance : ndarray of float64, shape (classes + 1, 2, bands)
         Of the two looks of each class code, full cover.
     understorey : ndarray of float64, shape (bands,)
+    admixture : ndarray of float64, shape (3, bands)
+        Herbs, dead matter and other leaves.
     """
 
     reflectance: np.ndarray
     understorey: np.ndarray
+    admixture: np.ndarray
 
 
 @lru_cache(maxsize=1)
@@ -60,8 +63,15 @@ def season_weights(day: date) -> np.ndarray:
 def looks_on(day: date) -> Looks:
     """Reflectance of the looks on a day."""
     weights = season_weights(day)
-    by_season, below = _mixtures()
-    return Looks(np.einsum("s,sclb->clb", weights, by_season), weights @ below)
+    by_season, below, mixed_in = _mixtures()
+    return Looks(
+        np.einsum("s,sclb->clb", weights, by_season), weights @ below, np.einsum("s,smb->mb", weights, mixed_in)
+    )
+
+
+def admixture_shares() -> np.ndarray:
+    """Usual share of each of the admixtures."""
+    return np.array([part["share"] for part in signatures()["admixture"].values()])
 
 
 def backscatter_on(day: date) -> np.ndarray:
@@ -75,7 +85,7 @@ def backscatter_on(day: date) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _mixtures() -> tuple[np.ndarray, np.ndarray]:
+def _mixtures() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     given = signatures()
     seasons = ("winter", "spring", "summer", "autumn")
     found = np.zeros((4, len(CODES) + 1, 2, len(given["bands"])))
@@ -83,7 +93,9 @@ def _mixtures() -> tuple[np.ndarray, np.ndarray]:
         for variant, look in enumerate(("a", "b")):
             for s, season in enumerate(seasons):
                 found[s, code, variant] = _mixture(given["looks"][kind][look][season])
-    return found, np.array([_mixture(given["understorey"][season]) for season in seasons])
+    below = np.array([_mixture(given["understorey"][season]) for season in seasons])
+    mixed_in = np.array([[_mixture(part[season]) for part in given["admixture"].values()] for season in seasons])
+    return found, below, mixed_in
 
 
 def _mixture(shares: dict[str, float]) -> np.ndarray:
@@ -94,8 +106,8 @@ def _mixture(shares: dict[str, float]) -> np.ndarray:
 
 def _kernels(stamp: int) -> Any:
     @kernel
-    def hidden(x, y, stand, salts, found):
-        """Fill ``found`` (5, n): where between its looks a point lies, and its hidden numbers (about unit variance).
+    def hidden(x, y, stand, salts, shares, found):
+        """Fill ``found`` (7, n): where between its looks a point lies, and its hidden numbers (about unit variance).
 
         Each number is part stand, part neighbourhood and part pixel, so that it neither averages out over a stand nor
         stops at its border.
@@ -117,7 +129,10 @@ def _kernels(stamp: int) -> Any:
             found[1, i] = 0.75 * gauss(stand[i], salts[_TONE]) + 0.45 * near + 0.45 * gauss(grain, salts[_TONE])
             found[2, i] = 0.75 * gauss(stand[i], salts[_VIGOUR]) + 0.45 * across + 0.45 * gauss(grain, salts[_VIGOUR])
             found[3, i] = 0.80 * gauss(stand[i], salts[_MOISTURE]) + 0.40 * (near - across)
-            found[4, i] = gauss(grain, salts[_MOISTURE])
+            for k in range(3):
+                found[4 + k, i] = shares[k] * abs(
+                    0.9 * gauss(stand[i], salts[_HERBS + k]) + 0.4 * gauss(grain, salts[_HERBS + k])
+                )
 
     return hidden
 

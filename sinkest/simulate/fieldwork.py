@@ -188,7 +188,7 @@ def project_tables(
     year: int = 2025,
     previous_year: int = 2020,
     plot_spacing_m: float = 3000.0,
-    labels_per_class: int = 40,
+    labels: int = 600,
     reference_sizes: Mapping[str, int] | None = None,
     workers: int = 2,
 ) -> dict[str, pd.DataFrame | gpd.GeoDataFrame]:
@@ -208,7 +208,8 @@ def project_tables(
     year, previous_year : int
     plot_spacing_m : float
         Rounded to whole pixels.
-    labels_per_class : int
+    labels : int
+        Polygons in all.
     reference_sizes : mapping of stratum to int, optional
     workers : int
         Threads; the result does not depend on it.
@@ -224,7 +225,7 @@ def project_tables(
     reference, strata = reference_sample(pixels, year, previous_year, seed, streams[1], reference_sizes)
     return {
         "plots": inventory_plots(landscape, pixels, plots, year, previous_year, streams[0]),
-        "labels": label_polygons(landscape, pixels, year, streams[2], labels_per_class),
+        "labels": label_polygons(landscape, pixels, year, streams[2], labels),
         "reference": reference,
         "strata": strata,
         "wetland_sites": wetland_sites(landscape, zones, year, streams[3]),

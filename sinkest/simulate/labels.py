@@ -11,12 +11,13 @@ from sinkest.simulate.landscape import Landscape
 from sinkest.simulate.population import Population
 
 _LABEL_ERROR = 0.03
+_LEAST = 15
 _HALF_SIDES_M = (10.0, 20.0, 35.0, 50.0)
 _TRIED, _SHORTLISTED = 8, 4  # times the wanted number
 
 
 def label_polygons(
-    landscape: Landscape, population: Population, year: int, rng: np.random.Generator, per_class: int = 40
+    landscape: Landscape, population: Population, year: int, rng: np.random.Generator, total: int = 600
 ) -> gpd.GeoDataFrame:
     """Small squares inside patches of one class, for training.
 
@@ -25,8 +26,9 @@ def label_polygons(
     landscape, population : Landscape, Population
     year : int
     rng : numpy.random.Generator
-    per_class : int
-        Polygons of each class, as far as there are enough patches.
+    total : int
+        Polygons in all, shared out by the square root of the area of the classes, at least 15 each; fewer where there
+        are not enough patches.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def label_polygons(
         label_id, land_cover, simulated and the polygon (EPSG:4326), which holds the centre of a pixel. About 3 % carry
         the name of the class it is most easily confused with.
     """
-    position, half = _in_patches(landscape, population, year, rng, per_class)
+    position, half = _in_patches(landscape, population, year, rng, total)
     x, y = population.x[position], population.y[position]
     code = population.land_cover[year][position]
     wrong = rng.random(code.size) < _LABEL_ERROR
@@ -53,11 +55,13 @@ def label_polygons(
 
 
 def _in_patches(
-    landscape: Landscape, population: Population, year: int, rng: np.random.Generator, per_class: int
+    landscape: Landscape, population: Population, year: int, rng: np.random.Generator, total: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels well inside patches, up to ``per_class`` of each class, and half the side of the square around each."""
+    """Pixels well inside patches, and half the side of the square around each."""
     found, halves = [], []
+    share = np.sqrt(np.bincount(population.land_cover[year], minlength=max(CODES.values()) + 1))
     for code in CODES.values():
+        per_class = max(_LEAST, round(total * share[code] / share.sum()))
         members = np.flatnonzero(population.land_cover[year] == code)
         tried = members[rng.permutation(members.size)[: _TRIED * per_class]]
         truth = landscape.at_metres(population.x[tried], population.y[tried], year)

@@ -22,8 +22,8 @@ BANDS = ("blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir
 # Salts 120-124.
 _NOISE, _MISSED, _FOOLED = 120, 121, 122
 _BLUE, _GREEN, _RED, _NIR, _SWIR1 = 0, 1, 2, 6, 8
-_OIL_TEA, _BUILT, _BARE = 6, 12, 13
-_BLUR_SIDE = 0.075  # share of the light of each of the four neighbours
+_OIL_TEA, _PADDY, _DRY, _BUILT, _BARE = 6, 10, 11, 12, 13
+_BLUR_SIDE = 0.10  # share of the light of each of the four neighbours
 _SWATH_LEAN = 0.21  # metres to the west for each metre south along the edge of a swath
 _MIDDLE_Y = 2_993_000.0
 _CLOUD_COLOUR = np.array([1.0, 0.98, 0.97, 0.98, 0.99, 0.99, 1.0, 1.0, 0.72, 0.55])
@@ -76,7 +76,7 @@ def _surface(green, red, nir, swir):
 
 def _kernels(stamp: int) -> Any:
     @kernel
-    def lit_ground(code, closure, visible, elevation, hidden, size_m, looks, understorey, response, weather):
+    def lit_ground(code, closure, visible, elevation, hidden, size_m, looks, understorey, admixture, response, weather):
         """Reflectance of the ground under the sun, without air: float32 (y - 2, x - 2, band) of the given block."""
         seen, sky = response[0], weather[0]
         rows, columns = code.shape
@@ -101,6 +101,9 @@ def _kernels(stamp: int) -> Any:
                 for b in range(bands):
                     full = looks[kind, 0, b] * (1.0 - look) + looks[kind, 1, b] * look
                     value = cover * full * (1.0 - seen.shading[b] * shade) + (1.0 - cover) * understorey[b]
+                    if kind < _PADDY or kind == _DRY:
+                        for k in range(3):
+                            value += hidden[4 + k, j, i] * (admixture[k, b] - value)
                     value *= 1.0 + seen.tone[b] * tone + seen.vigour[b] * vigour + seen.moisture[b] * moisture
                     value += snow * (_SNOW[b] - value)
                     value *= (facing + seen.diffuse[b]) / (cos_zenith + seen.diffuse[b])

@@ -15,7 +15,7 @@ BANDS = ("vv", "vh")
 
 # Salts 124-127.
 _SPECKLE, _WET = 124, 125
-_OIL_TEA, _BARE, _WATER = 6, 13, 14
+_MIXED, _OIL_TEA, _WATER = 4, 6, 14
 _LOOK_EAST = np.array([0.97, 0.22])  # horizontal direction in which a right-looking ascending pass looks
 _PER_DB = math.log(10.0) / 10.0
 
@@ -49,9 +49,9 @@ def _kernels(stamp: int) -> Any:
                 wet = 0.35 * smooth(u + 7e4 * (day % 97), v, 16000.0, salts[_WET]) if kind != _WATER else 0.0
                 spot = mixed(lattice(np.int64(np.rint(10.0 * u)), np.int64(np.rint(10.0 * v)), salts[_SPECKLE] + day))
                 for p in range(2):
-                    level = table[kind, 0, p] * (1.0 - look) + table[kind, 1, p] * look + own + facing + wet
-                    if kind <= _OIL_TEA:
-                        level += stock_db[1 + p] * (full - 0.6) - open_db
+                    level = table[kind, 0, p] * (1.0 - look) + table[kind, 1, p] * look + own + facing + wet - open_db
+                    if kind <= _MIXED:
+                        level += stock_db[1 + p] * (full - 0.6)
                     spot = mixed(spot)
                     gamma0[p, j, i] = math.exp(_PER_DB * level + speckle * normal(spot) - 0.5 * speckle * speckle)
 
