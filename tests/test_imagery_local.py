@@ -439,6 +439,17 @@ def test_an_offset_taken_off_twice_is_noticed(tmp_path: Path) -> None:
         source.read(grid(), only(source), ("red",))
 
 
+def test_landsat_numbers_are_scaled_by_the_standard_unless_declared(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", filled(20_000, dtype="uint16"))
+    standard = single(path, sensor="landsat-9")
+    # 20000 * 0.0000275 - 0.2
+    assert standard.read(grid(), only(standard), ("red",))["red"][0, 0] == pytest.approx(0.35, abs=1e-6)
+    assert only(standard).offset_policy == "scale 2.75e-05, offset -0.2, standard of landsat-9"
+    declared = single(path, sensor="landsat-9", scale=1e-5, nodata=0)
+    assert declared.read(grid(), only(declared), ("red",))["red"][0, 0] == pytest.approx(0.2, abs=1e-6)
+    assert only(declared).offset_policy == "scale 1e-05, offset 0, as declared"
+
+
 def test_a_few_odd_pixels_are_left_alone(tmp_path: Path) -> None:
     values = filled(300)
     values[:3] = 30_000

@@ -69,8 +69,10 @@ class Looks:
         """Reflectance of a season's dates, (t, b, y, x); NaN where a date did not see the ground."""
         if self._kept is None:
             return self._read(self._seasons[season], slice(0, self._grid.shape[0]))
-        ids = {scene.id for scene in self._seasons[season]}
-        return self._kept[[scene.id in ids for scene in self._year]]
+        places = sorted(self._place[scene.id] for scene in self._seasons[season])
+        if places and places[-1] - places[0] == len(places) - 1:
+            return self._kept[places[0] : places[-1] + 1]
+        return self._kept[places]
 
     def count(self, stack: Floats) -> NDArray[np.int32]:
         """Number of looks at each pixel, (y, x)."""

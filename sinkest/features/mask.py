@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from sinkest.errors import InputError
 from sinkest.imagery.sensors import QA_CODES, QA_PIXEL_BITS, QA_PIXEL_SPREADS, QA_PIXEL_UNCLEAR
@@ -44,12 +44,23 @@ def clear(
     return seen
 
 
-def widened(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
+def widened(mask: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
     """A mask (y, x) grown by a disk: all pixels whose centre is at most the radius from a set pixel's centre."""
-    if radius_px <= 0 or not mask.any() or mask.all():
+    if radius_px <= 0 or not mask.any():
         return mask.copy()
-    # squares of whole numbers: the half keeps distances such as 5 = hypot(3, 4) inside whatever the square root's bits
-    return np.asarray(distance_transform_edt(~mask) ** 2 < radius_px**2 + 0.5)
+    rows, cols = mask.shape
+    # set pixels to the left of each column, so that any stretch of a row is searched by one subtraction
+    left_of = np.zeros((rows, cols + 2 * radius_px + 1), dtype=np.int32)
+    np.cumsum(mask, axis=1, out=left_of[:, radius_px + 1 : radius_px + 1 + cols])
+    left_of[:, radius_px + 1 + cols :] = left_of[:, radius_px + cols, None]
+    out = np.zeros_like(mask)
+    for dy in range(radius_px + 1):
+        half = math.isqrt(radius_px**2 - dy**2)
+        stop = left_of[:, radius_px + half + 1 : radius_px + half + 1 + cols]
+        near = stop > left_of[:, radius_px - half : radius_px - half + cols]
+        out[dy:] |= near[: rows - dy]
+        out[: rows - dy] |= near[dy:]
+    return out
 
 
 def _classes(

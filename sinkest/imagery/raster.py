@@ -22,7 +22,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from sinkest.errors import SourceError
+from sinkest.errors import InputError, SourceError
 from sinkest.imagery.resample import Kernel, Positions, resample
 
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
@@ -161,6 +161,30 @@ def read_numbers(
         for k, one in enumerate(values):
             out[k] = resample(one, rows, cols, kernel)
         return out
+
+
+def nodata_of(file: RasterFile, band: int, declared: float | None, fallback: float | None = None) -> float | None:
+    """The number that means no data: declared by the user, else by the file; decimals have NaN."""
+    own = file.nodata[band - 1]
+    for number in (declared, own, fallback):
+        if number is not None:
+            return float(number)
+    if file.dtypes[band - 1].startswith("float"):
+        return None
+    raise InputError("imagery.no_nodata", file=str(file.path), dtype=file.dtypes[band - 1])
+
+
+def meets(native: GeoBox, grid: GeoBox) -> bool:
+    """Tell whether a file and a grid may overlap."""
+    left, bottom, right, top = bounds_in(native, str(grid.crs))
+    box = grid.extent.boundingbox
+    return left < box.right and right > box.left and bottom < box.top and top > box.bottom
+
+
+def in_degrees(grid: GeoBox) -> str:
+    """Write an extent for people, in degrees."""
+    left, bottom, right, top = bounds_in(grid, "EPSG:4326")
+    return f"{left:.4f}..{right:.4f} E, {bottom:.4f}..{top:.4f} N"
 
 
 @contextmanager
