@@ -428,11 +428,11 @@ def _change(frame: Frame, plots: pd.DataFrame, total: Any, rows: list[dict[str, 
     found = {name: _by_zone(total(np.where(what == name, yearly, 0.0)), zones) for name in COMPONENTS}
     values, _ = _by_zone(whole, zones)
     # Zones are adjusted to the whole one component at a time; the rest of that goes to the largest component.
-    rest = values - found["converted"][0] - found["lost"][0]
+    lost = np.minimum(found["lost"][0], 0.0)
+    rest = values - found["converted"][0] - lost
     pieces = []
     for name in COMPONENTS:
-        change = rest if name == "remaining" else found[name][0]
-        change = np.minimum(change, 0.0) if name == "lost" else change
+        change = {"remaining": rest, "lost": lost}.get(name, found[name][0])
         pieces.append(
             pd.DataFrame(
                 {"zone": zones, "type": "arbor", "component": name, "change_m3_yr": change, "se": found[name][1]}
