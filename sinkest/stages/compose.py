@@ -17,7 +17,7 @@ from sinkest.imagery.source import Scene
 from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
 from sinkest.messages import Message
-from sinkest.runstore import pretty_json, write_bytes
+from sinkest.runstore import content_key, pretty_json, write_bytes
 from sinkest.stages.context import Run
 from sinkest.stages.mapfile import write_map
 
@@ -101,10 +101,11 @@ def _windows(cache: Path, blocks: Sequence[Block]) -> Iterator[tuple[Window, NDA
 
 
 def _file_spec(run: Run) -> RasterSpec:
+    tags = {**run.tags, "STAGE_KEY": content_key(parts(run))}
     if run.is_static:
         names = list(run.source.layers)
         units = [run.source.layers[name] for name in names]
-        return RasterSpec("float32", float("nan"), names, units, tags=run.tags, overviews=False)
+        return RasterSpec("float32", float("nan"), names, units, tags=tags, overviews=False)
     layers = run.cube.layers
     return RasterSpec(
         "int16",
@@ -112,7 +113,7 @@ def _file_spec(run: Run) -> RasterSpec:
         [layer.name for layer in layers],
         [layer.unit for layer in layers],
         [layer.scale for layer in layers],
-        tags=run.tags,
+        tags=tags,
         overviews=False,
     )
 

@@ -29,6 +29,9 @@ from sinkest.runstore import RunStore, code_version
 if TYPE_CHECKING:
     from sinkest.simulate.landscape import Landscape
 
+SIMULATED = {"SIMULATED": "SIMULATED 模拟数据"}
+"""Tag of rasters that are, or come of, simulated data."""
+
 
 class Run:
     """A run in progress.
@@ -134,15 +137,11 @@ class Run:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What every map file says of itself."""
+        """What every raster of the run says of itself."""
         from sinkest import __version__
 
         tags = {"RUN": self.spec.name, "YEAR": str(self.spec.year), "SOFTWARE": f"sinkest {__version__}"}
-        if self.spec.forest is not None:
-            tags["DEFINITION"] = self.spec.forest.definition
-        if self.source.simulated:
-            tags["SIMULATED"] = "SIMULATED 模拟数据"
-        return tags
+        return tags | (SIMULATED if self.source.simulated else {})
 
     # -- keys -----------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,8 @@ def work(run: Run, folder: Path) -> None:
     estimates = inference.tidy(book.rows)
     if account is not None:
         estimates = pd.concat([estimates, account.rows[list(inference.COLUMNS)]], ignore_index=True)
+    # Field data that a later step has read may be what makes earlier rows simulated.
+    estimates["simulated"] |= book.frame.simulated
     check_estimates(estimates, book.frame, run.zones.area_m2, sums)
     tables = {"estimates": estimates, **_judged(run, book, estimates)}
     if account is not None:
@@ -109,7 +111,7 @@ class _Book:
             year=spec.year,
             level=spec.estimate.level,
             definition_id=spec.forest.definition if spec.forest else "",
-            simulated=bool(run.source.simulated),
+            simulated=bool(run.source.simulated or train.learned_from_simulated(run)),
             zone_area_ha=area,
         )
         self.rows: list[dict[str, Any]] = []
@@ -365,19 +367,21 @@ def _write(
     run: Run, folder: Path, book: _Book, tables: Mapping[str, pd.DataFrame], areas: Areas | None, stocks: Stock | None
 ) -> None:
     run_id = content_key(parts(run))[:12]
-    mark = "SIMULATED 模拟数据" if book.frame.simulated else ""
+    about: dict[str, str | bool] = {
+        "definition_id": book.frame.definition_id,
+        "simulated": book.frame.simulated,
+        "run_id": run_id,
+    }
     for name, table in tables.items():
-        marked = table.assign(run_id=run_id)
-        if "simulated" not in marked and mark:
-            marked["simulated"] = True
+        marked = table.assign(**{column: value for column, value in about.items() if column not in table})
         write_bytes(folder / f"{name}.csv", marked.to_csv(index=False).encode("utf-8-sig"))
     parquet = tables["estimates"].assign(run_id=run_id).to_parquet(index=False)
     write_bytes(folder / "estimates.parquet", parquet)
     write_bytes(folder / "run.json", pretty_json(_about(run, book, run_id, stocks)))
     height, width = run.grid.shape
     rings = {item.zone_id: [ring.round(2).tolist() for ring in item.rings] for item in outline(run.zones, run.grid)}
-    write_bytes(folder / "outlines.json", pretty_json({"height": height, "width": width, "rings": rings}))
-    write_bytes(folder / "accuracy.json", pretty_json(_accuracy(run, areas)))
+    write_bytes(folder / "outlines.json", pretty_json({**about, "height": height, "width": width, "rings": rings}))
+    write_bytes(folder / "accuracy.json", pretty_json({**about, **_accuracy(run, areas)}))
 
 
 def _about(run: Run, book: _Book, run_id: str, stocks: Stock | None) -> dict[str, Any]:
@@ -405,7 +409,6 @@ def _about(run: Run, book: _Book, run_id: str, stocks: Stock | None) -> dict[str
         "notes": [[note.key, dict(note.fields)] for note in book.notes],
         "relative_efficiency": stocks.relative_efficiency if stocks else None,
         "n_plots": stocks.total.city.n if stocks else None,
-        "map_pixels": spec.report.map_pixels,
         "resolution_m": run.resolution_m,
         "shape": list(run.grid.shape),
     }
@@ -414,9 +417,8 @@ def _about(run: Run, book: _Book, run_id: str, stocks: Stock | None) -> dict[str
 def _accuracy(run: Run, areas: Areas | None) -> dict[str, Any]:
     """What is known of the maps' quality."""
     found: dict[str, Any] = {"confusion": _confusion(areas) if areas else None, "models": {}}
-    for model in train.load_models(run):
-        if model is not None:
-            found["models"][model.recipe.kind] = model.card.get("cross_validation")
+    for card in train.cards(run):
+        found["models"][card["kind"]] = card.get("cross_validation")
     plots = run.store.folder(train.NAME) / train.PLOTS
     if plots.is_file() and run.spec.stock is not None:
         table = pd.read_csv(plots, dtype={"plot_id": str})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from sinkest.mapping.cog import RasterClass, RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
 from sinkest.mapping.forest import class_mask, drop_small_patches, minimum_pixels
 from sinkest.mapping.zonal import class_area, value_by_class, value_total
-from sinkest.runstore import write_bytes
+from sinkest.runstore import content_key, write_bytes
 from sinkest.stages import compose, train
 from sinkest.stages.compose import tell_resumed
-from sinkest.stages.context import Run
+from sinkest.stages.context import SIMULATED, Run
 from sinkest.stages.cubefile import CubeFile
 from sinkest.stages.mapfile import write_map
 
@@ -155,29 +155,38 @@ def work(run: Run, folder: Path) -> None:
     run.progress.begin(NAME, len(blocks))
     ready = run_blocks(mapper, blocks, cache, workers=run.workers, advance=run.progress.advance)
     tell_resumed(run, NAME, ready, len(blocks))
-    for name, spec in layer_specs(run, land_cover is not None, stock).items():
+    tags = _tags(run)
+    for name, spec in layer_specs(run, land_cover is not None, stock, tags).items():
         write_map(folder / f"{name}.tif", run.grid, spec, _layer(cache, blocks, name))
-    write_bytes(folder / SUMS, _sums(run, cache, blocks).to_csv(index=False).encode())
+    sums = _sums(run, cache, blocks).assign(stage_key=tags["STAGE_KEY"], definition_id=tags["DEFINITION"])
+    write_bytes(folder / SUMS, sums.assign(simulated="SIMULATED" in tags).to_csv(index=False).encode())
     shutil.rmtree(cache)
     run.progress.end(NAME)
 
 
-def layer_specs(run: Run, has_cover: bool, stock: TrainedModel | None) -> dict[str, RasterSpec]:
+def _tags(run: Run) -> dict[str, str]:
+    """What the maps say of themselves: what simulated data has taught is simulated too."""
+    forest = run.spec.forest
+    tags = {"DEFINITION": forest.definition if forest else "", "STAGE_KEY": content_key(parts(run))}
+    return {**run.tags, **tags, **(SIMULATED if train.learned_from_simulated(run) else {})}
+
+
+def layer_specs(
+    run: Run, has_cover: bool, stock: TrainedModel | None, tags: Mapping[str, str]
+) -> dict[str, RasterSpec]:
     """The map files of a run by name."""
     specs = {}
     if not run.is_static:
-        specs["looks"] = RasterSpec("uint8", UNSEEN, ["looks without cloud"], ["1"], tags=run.tags)
+        specs["looks"] = RasterSpec("uint8", UNSEEN, ["looks without cloud"], ["1"], tags=tags)
     if has_cover and run.spec.land_cover is not None:
         legend = tuple(RasterClass(c.code, c.en, c.zh, c.colour) for c in run.spec.land_cover.classes)
-        specs["land_cover"] = RasterSpec("uint8", 0, ["land cover"], classes=legend, tags=run.tags)
-        specs["forest"] = RasterSpec("uint8", 0, ["forest"], classes=_FOREST, tags=run.tags)
+        specs["land_cover"] = RasterSpec("uint8", 0, ["land cover"], classes=legend, tags=tags)
+        specs["forest"] = RasterSpec("uint8", 0, ["forest"], classes=_FOREST, tags=tags)
     if stock is not None:
         unit = [stock.recipe.unit]
-        specs["stock"] = RasterSpec("float32", float("nan"), [stock.recipe.response], unit, tags=run.tags)
-        specs["stock_sd"] = RasterSpec("float32", float("nan"), ["standard deviation"], unit, tags=run.tags)
-        specs["applicability"] = RasterSpec(
-            "uint8", 0, ["area of applicability"], classes=_APPLICABILITY, tags=run.tags
-        )
+        specs["stock"] = RasterSpec("float32", float("nan"), [stock.recipe.response], unit, tags=tags)
+        specs["stock_sd"] = RasterSpec("float32", float("nan"), ["standard deviation"], unit, tags=tags)
+        specs["applicability"] = RasterSpec("uint8", 0, ["area of applicability"], classes=_APPLICABILITY, tags=tags)
     return specs
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
 from sinkest.account.definitions import definition
+from sinkest.config import ReportSection
 from sinkest.messages import Message
 from sinkest.report.data import Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
 from sinkest.report.figures import overview_png
@@ -50,7 +51,7 @@ def parts(run: Run) -> dict[str, Any]:
 def work(run: Run, folder: Path) -> None:
     """Write the page, the workbook and the overview picture."""
     run.progress.begin(NAME, 3)
-    data = report_data(run.store)
+    data = report_data(run.store, run.spec.report)
     write_bytes(folder / PAGE, report_html(data).encode())
     run.progress.advance(1)
     write_bytes(folder / "workbook.xlsx", report_xlsx(data))
@@ -60,13 +61,15 @@ def work(run: Run, folder: Path) -> None:
     run.progress.end(NAME)
 
 
-def report_data(store: RunStore, *, with_maps: bool = True) -> ReportData:
+def report_data(store: RunStore, settings: ReportSection | None = None, *, with_maps: bool = True) -> ReportData:
     """What a finished run has to say.
 
     Parameters
     ----------
     store : RunStore
         With its stages up to the estimates finished.
+    settings : ReportSection, optional
+        Titles, and how large the maps are.
     with_maps : bool
         Whether the maps are read too.
 
@@ -75,6 +78,7 @@ def report_data(store: RunStore, *, with_maps: bool = True) -> ReportData:
     RunError
         If the run is not finished or its files are not as they were written.
     """
+    settings = settings or ReportSection()
     folder = store.folder(estimate.NAME)
     about = read_json(folder / "run.json")
     estimates = pd.read_parquet(folder / "estimates.parquet").drop(columns="run_id")
@@ -82,7 +86,7 @@ def report_data(store: RunStore, *, with_maps: bool = True) -> ReportData:
     accuracy = read_json(folder / "accuracy.json")
     factors = _table(folder, "factors")
     legend = tuple(LegendClass(**item) for item in about["legend"])
-    maps = _maps(store, legend, int(about["map_pixels"])) if with_maps else ()
+    maps = _maps(store, legend, settings.map_pixels) if with_maps else ()
     return ReportData(
         run_id=about["run_id"],
         name=about["name"],
@@ -114,6 +118,8 @@ def report_data(store: RunStore, *, with_maps: bool = True) -> ReportData:
         n_plots=about["n_plots"],
         n_reference=(accuracy["confusion"] or {}).get("n"),
         variance_shares=_city_shares(_table(folder, "shares")),
+        title_zh=settings.title_zh,
+        title_en=settings.title_en,
     )
 
 

@@ -18,7 +18,7 @@ from sinkest.learn.model import TrainedModel, check_features
 from sinkest.learn.table import ROW, notes, read_labels, read_plots
 from sinkest.learn.train import Observations, Training, train
 from sinkest.messages import Message
-from sinkest.runstore import write_bytes
+from sinkest.runstore import read_json, write_bytes
 from sinkest.stages import compose
 from sinkest.stages.context import Run
 from sinkest.stages.cubefile import CubeFile
@@ -63,6 +63,8 @@ def work(run: Run, folder: Path) -> None:
     if run.spec.stock is not None:
         model, plots = _stock(run, cube)
         artefact.save(folder / MODELS / STOCK, model)
+        if model.card["training"]["simulated"]:
+            plots = plots.assign(simulated=True)
         write_bytes(folder / PLOTS, plots.to_csv(index=False).encode())
     run.progress.advance(1)
     run.progress.end(NAME)
@@ -74,6 +76,17 @@ def load_models(run: Run) -> tuple[TrainedModel | None, TrainedModel | None]:
     cover = artefact.load(folder / LAND_COVER) if run.spec.land_cover is not None else None
     stock = artefact.load(folder / STOCK) if run.spec.stock is not None else None
     return cover, stock
+
+
+def cards(run: Run) -> list[dict[str, Any]]:
+    """What is known of the run's models, by name of the folder."""
+    folder = run.store.folder(NAME) / MODELS
+    return [read_json(path) for path in sorted(folder.glob(f"*/{artefact.CARD_FILE}"))]
+
+
+def learned_from_simulated(run: Run) -> bool:
+    """Whether a model of the run comes of simulated imagery or field data."""
+    return any(card["training"]["simulated"] for card in cards(run))
 
 
 def class_names(run: Run) -> dict[str, tuple[str, ...]]:
