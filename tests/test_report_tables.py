@@ -63,3 +63,14 @@ def test_notes_of_cells_are_said_once() -> None:
     rows = report_data().estimates.assign(note="targets.reason_declined")
     data = report_data(estimates=rows)
     assert len(overview_table(data, Book(data)).notes()) == 1
+
+
+def test_a_wide_table_is_split_into_even_parts_that_hold_every_column_once() -> None:
+    data = report_data()
+    whole = overview_table(data, Book(data))
+    parts = whole.split(3)
+    assert [len(part.columns) for part in parts] == [3, 3, 1]
+    assert [column.key for part in parts for column in part.columns] == [column.key for column in whole.columns]
+    assert all(len(row.cells) == len(part.columns) for part in parts for row in part.body)
+    assert len({part.id for part in parts}) == 3
+    assert whole.split(8) == [whole]

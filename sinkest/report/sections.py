@@ -40,6 +40,7 @@ HEADLINE = (
     "wetland_area:total",
     "wetland_burial",
     "small_wetland_sites",
+    "small_wetland_sites_corridor",
     "small_wetland_area",
 )
 """City-wide quantities that the page and the command line show first, in this order."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sinkest.report.book import Book, Entry, rounded_to_sum
@@ -23,7 +23,7 @@ AREA = ("forest_area", "forest_coverage", "arbor_area", "tree_cover", "pixel_for
 STOCK = ("growing_stock", "growing_stock_per_ha", "stock_change", "pixel_growing_stock")
 CARBON_AFTER = ("co2_total", "sink")
 OVERVIEW = ("forest_area", "forest_coverage", "growing_stock", "growing_stock_per_ha", "carbon:total", "sink")
-WETLAND = ("wetland_burial", "small_wetland_sites", "small_wetland_area")
+WETLAND = ("wetland_burial", "small_wetland_sites", "small_wetland_sites_corridor", "small_wetland_area")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,20 @@ class Table:
     def body(self) -> tuple[Row, ...]:
         """All rows, the total last."""
         return self.rows if self.total is None else (*self.rows, self.total)
+
+    def split(self, most: int) -> list[Table]:
+        """The same rows in several tables of at most so many columns each, which fit a page side by side."""
+        pieces = -(-len(self.columns) // most)
+        if pieces <= 1:
+            return [self]
+        each = -(-len(self.columns) // pieces)
+        starts = range(0, len(self.columns), each)
+        return [self._columns(slice(at, at + each), f"{self.id}-{n}") for n, at in enumerate(starts, 1)]
+
+    def _columns(self, which: slice, table_id: str) -> Table:
+        rows = tuple(replace(row, cells=row.cells[which]) for row in self.rows)
+        total = None if self.total is None else replace(self.total, cells=self.total.cells[which])
+        return replace(self, id=table_id, columns=self.columns[which], rows=rows, total=total)
 
     def not_adding(self) -> Words | None:
         """The columns whose rows a reader may expect to add up, and do not."""
