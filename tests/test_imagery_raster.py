@@ -217,6 +217,11 @@ def test_a_raster_without_georeference_is_refused(tmp_path: Path) -> None:
         probe(path)
 
 
+def test_pixels_without_size_are_damage(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be read"):
+        probe(write(tmp_path / "a.tif", np.zeros((2, 2), np.uint8), step=1e-300))
+
+
 def test_an_extent_beyond_the_earth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="extent does not lie on the Earth"):
         probe(write(tmp_path / "a.tif", np.zeros((2, 2), np.uint8), corner=(1e15, 1e15)))

@@ -197,7 +197,8 @@ class StackSource(Source):
         for (_, nodata), of_file in by_file.items():
             file = part.bands[of_file[0]][0]
             stored = read_numbers(file, [part.bands[band][1] for band in of_file], grid, self._resampling, nodata)
-            scaled = (stored.astype(np.float64) * self._scale + self._offset).astype(np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaled = (stored.astype(np.float64) * self._scale + self._offset).astype(np.float32)
             values.update(zip(of_file, scaled, strict=True))
         return values
 

@@ -31,6 +31,9 @@ SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
 MAX_SIDE = 1_000_000
 """More pixels a side than any real scene or mosaic has; beyond it a header is taken for damaged."""
 
+MIN_PIXEL = 1e-9
+"""Smaller sides of a pixel, in metres or degrees, are taken for damage too."""
+
 _EXACT_PX = 1e-9
 _FAILURES = (
     RasterioError,
@@ -89,7 +92,7 @@ def probe(path: Path | str) -> RasterFile:
             complex_types = sorted({str(dtype) for dtype in raster.dtypes if "complex" in str(dtype)})
             if complex_types:
                 raise SourceError("imagery.dtype", kind="unreadable", file=str(path), given=", ".join(complex_types))
-            if max(raster.shape) > MAX_SIDE or raster.transform.is_degenerate or _cut_short(raster, path):
+            if max(raster.shape) > MAX_SIDE or _smallest_side(raster.transform) < MIN_PIXEL or _cut_short(raster, path):
                 raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail="-")
             grid = GeoBox(raster.shape, Affine(*raster.transform[:6]), raster.crs.to_wkt())
             if not all(math.isfinite(side) for side in bounds_in(grid, "EPSG:4326")):
@@ -191,12 +194,22 @@ def in_degrees(grid: GeoBox) -> str:
 def _guarded(path: Path) -> Iterator[None]:
     """Turn whatever the readers raise into one error that names the file."""
     try:
-        yield
+        # garbage in a damaged file of decimals may overflow; what comes out infinite counts as no data
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except SourceError:
         raise
     except _FAILURES as failure:
         detail = " ".join(str(failure.__cause__ or failure).split())[:200] or type(failure).__name__
         raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail=detail) from failure
+
+
+def _smallest_side(transform: Affine) -> float:
+    return (
+        0.0
+        if transform.is_degenerate
+        else min(math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e))
+    )
 
 
 def _cut_short(raster: Any, path: Path) -> bool:
