@@ -14,7 +14,7 @@ from sinkest.shipped import shipped
 from sinkest.stages.context import make_landscape, place
 
 MARK = ".simulated.json"
-RESOLUTION_LINE = "resolution_m = 150"
+RESOLUTION_LINE = "resolution_m = 200"
 
 
 def prepare(folder: Path, resolution_m: float | None = None) -> Path:
