@@ -17,6 +17,7 @@ from rasterio.windows import Window
 
 from sinkest.errors import RunError
 from sinkest.mapping.cog import RasterSpec, write_cog
+from sinkest.mapping.engine import TILE
 
 Blocks = Iterable[tuple[Window, NDArray[Any]]]
 
@@ -24,7 +25,8 @@ Blocks = Iterable[tuple[Window, NDArray[Any]]]
 def write_map(path: Path, grid: GeoBox, spec: RasterSpec, blocks: Blocks) -> None:
     """Write a map and compare every block with what the file gives back.
 
-    On a disk that fills up, GDAL may close a file without an error though its last tiles are lost.
+    On a disk that fills up, GDAL may close a file without an error though its last tiles are lost. Where no block lies,
+    nodata is written: of a tile that is written in part, GDAL fills the rest of all bands but the first with zeros.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def write_map(path: Path, grid: GeoBox, spec: RasterSpec, blocks: Blocks) -> Non
     grid : GeoBox
     spec : RasterSpec
     blocks : iterable of (Window, array)
-        As for ``write_cog``.
+        As for ``write_cog``; windows begin and end at multiples of ``TILE``, or at the grid's end.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def write_map(path: Path, grid: GeoBox, spec: RasterSpec, blocks: Blocks) -> Non
     """
     sums: list[tuple[Window, int]] = []
     try:
-        write_cog(path, grid, spec, _summed(blocks, sums))
+        write_cog(path, grid, spec, _summed(_complete(blocks, grid, spec), sums))
         whole = _holds(path, sums)
     except (CPLE_BaseError, RasterioError) as error:
         path.unlink(missing_ok=True)
@@ -49,6 +51,23 @@ def write_map(path: Path, grid: GeoBox, spec: RasterSpec, blocks: Blocks) -> Non
     if not whole:
         path.unlink()
         raise RunError("run.not_on_disk", file=path)
+
+
+def _complete(blocks: Blocks, grid: GeoBox, spec: RasterSpec) -> Iterator[tuple[Window, NDArray[Any]]]:
+    """The blocks, then nodata for every tile of the grid that lies in none of them."""
+    height, width = grid.shape
+    covered = np.zeros((-(-height // TILE), -(-width // TILE)), dtype=bool)
+    for window, values in blocks:
+        covered[_tiles(window.row_off, window.height), _tiles(window.col_off, window.width)] = True
+        yield window, values
+    for row, col in np.argwhere(~covered).tolist():
+        top, left = row * TILE, col * TILE
+        shape = (min(TILE, height - top), min(TILE, width - left))
+        yield Window(left, top, shape[1], shape[0]), np.full((len(spec.bands), *shape), spec.nodata, dtype=spec.dtype)
+
+
+def _tiles(start: int, length: int) -> slice:
+    return slice(start // TILE, -(-(start + length) // TILE))
 
 
 def _summed(blocks: Blocks, sums: list[tuple[Window, int]]) -> Iterator[tuple[Window, NDArray[Any]]]:
