@@ -44,6 +44,13 @@ class SimulatedSource(Source):
     radar : bool
         Whether there are radar scenes.
 
+    Attributes
+    ----------
+    landscape : Landscape
+        The truth that the scenes show.
+    camera : Camera
+        What records it.
+
     Raises
     ------
     InputError
@@ -73,7 +80,7 @@ class SimulatedSource(Source):
         self.cloudiness, self.radar = float(cloudiness), bool(radar)
         self.bands = optics.BANDS + (RADAR_BANDS if radar else ())
         self.landscape = Landscape(self.seed)
-        self._camera = Camera(self.landscape, self.year, self.cloudiness)
+        self.camera = Camera(self.landscape, self.year, self.cloudiness)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SimulatedSource, (
@@ -106,9 +113,9 @@ class SimulatedSource(Source):
             raise SourceError("simulate.band_of_scene", kind="missing", scene=scene.id, given=", ".join(bands))
         day = scene.time.date()
         if scene.is_radar:
-            gamma0 = self._camera.radar(grid, day)
+            gamma0 = self.camera.radar(grid, day)
             return {band: gamma0[RADAR_BANDS.index(band)] for band in bands}
-        reflectance, scl = self._camera.optical(grid, day, bands)
+        reflectance, scl = self.camera.optical(grid, day, bands)
         return {**dict(zip(bands, reflectance, strict=True)), QA: scl}
 
     def elevation(self, grid: GeoBox) -> np.ndarray:
@@ -123,13 +130,13 @@ class SimulatedSource(Source):
     def _optical(self, period: Period) -> list[Scene]:
         days = self._days(period, REVISIT_DAYS)
         if self.dates is None:
-            days = clearest(days, self._camera, number_of_scenes(period.start, period.end, self.scenes_per_season))
+            days = clearest(days, self.camera, number_of_scenes(period.start, period.end, self.scenes_per_season))
         return [
             Scene(
                 id=f"SIM_S2_{day:%Y%m%d}",
                 time=datetime.combine(day, _OPTICAL_TIME),
                 sensor="sentinel-2",
-                cloud=round(100.0 * self._camera.weather(day).cloud, 1),
+                cloud=round(100.0 * self.camera.weather(day).cloud, 1),
                 product="simulated",
                 offset_policy="none: reflectance is computed",
             )

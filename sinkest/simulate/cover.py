@@ -172,7 +172,7 @@ def open_land(x, y, year, river_m, height, world):
         return BARE if river_m > -30.0 and shore > 1.1 else WATER
     if river_m < 90.0 and shore < -1.35:
         return MARSH
-    wet = lake(x, y, height, world)
+    wet = lake(x, y, river_m, height, world)
     if wet == 0:
         wet = pond(x, y, year, world)
     if wet > 0:

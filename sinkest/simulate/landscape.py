@@ -97,7 +97,10 @@ class Landscape:
     def at_metres(self, x: np.ndarray, y: np.ndarray, year: float) -> Truth:
         """As :meth:`at`, for points in metres of EPSG:32649."""
         check_year(year)
-        return self.look(rounded(np.asarray(x, float)), rounded(np.asarray(y, float)), np.shape(x), year)
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise InputError("simulate.point", given=int((~(np.isfinite(x) & np.isfinite(y))).sum()))
+        return self.look(rounded(x), rounded(y), x.shape, year)
 
     def elevation(self, grid: GeoBox) -> np.ndarray:
         """Elevation in metres on a grid, float32 (y, x)."""
@@ -129,21 +132,33 @@ def check_year(year: float) -> None:
 def grid_metres(grid: GeoBox) -> tuple[np.ndarray, np.ndarray]:
     """Pixel centres of a grid in metres of EPSG:32649, row by row, rounded to millimetres.
 
-    Rounding makes a pixel's coordinates the same bits whichever block it is computed in.
+    Pixels are counted from the origin of the projection, not of the block, so that the coordinates of a pixel are the
+    same bits whichever block it is computed in.
+
+    Raises
+    ------
+    InputError
+        If the grid has no CRS or is turned, or reaches where EPSG:32649 has no coordinates.
     """
-    affine = grid.affine
-    column, row = np.arange(grid.shape[1]) + 0.5, (np.arange(grid.shape[0]) + 0.5)[:, None]
-    x = affine.a * column + affine.b * row + affine.c
-    y = affine.d * column + affine.e * row + affine.f
-    x, y = (np.broadcast_to(axis, tuple(grid.shape)).ravel() for axis in (x, y))
     if grid.crs is None:
         raise InputError("simulate.no_crs")
+    affine, (height, width) = grid.affine, grid.shape
+    if affine.b or affine.d:
+        raise InputError("simulate.turned_grid")
+    across, down = _centres(affine.c, affine.a, width), _centres(affine.f, affine.e, height)
+    x, y = np.tile(across, height), np.repeat(down, width)
     crs = CRS.from_user_input(str(grid.crs))
     if crs != CRS.from_epsg(EPSG):
         x, y = Transformer.from_crs(crs, EPSG, always_xy=True).transform(x, y)
     if not np.isfinite(x).all() or not np.isfinite(y).all():
         raise InputError("simulate.outside_projection", crs=str(grid.crs))
     return rounded(x), rounded(y)
+
+
+def _centres(edge: float, step: float, count: int) -> np.ndarray:
+    """Centres of ``count`` pixels from an edge on, by whole pixels from zero and a part rounded to a millionth."""
+    whole = np.rint(edge / step)
+    return (whole + np.arange(count) + (0.5 + round(edge / step - whole, 6))) * step
 
 
 def to_metres(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numba as nb
 import numpy as np
@@ -25,6 +24,7 @@ _UNIT_GAIN = 4.59
 """Brings gradient noise to about unit standard deviation over the plane (measured: 0.218 without it)."""
 
 _JITTER = 0.8 / 4294967296.0
+_WORD = (1 << 64) - 1
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2**-53: a double holds 53 random bits
 
 
@@ -37,10 +37,8 @@ The cache of the compiler sees a change in the file of a kernel, but not in the 
 that closes over this number is compiled again whenever any of them changes.
 """
 
-_INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # options that its type stubs leave out
-
-compiled = nb.njit(nogil=True, error_model="numpy", **_INNER)
-"""How parts of kernels are compiled: to be called by kernels only."""
+compiled = nb.njit(nogil=True, error_model="numpy")
+"""How parts of kernels are compiled: for kernels to call; not cached, as kernels hold them."""
 
 kernel = nb.njit(nogil=True, error_model="numpy", cache=True)
 """How kernels are compiled: callable from Python, without the interpreter lock, cached on disk."""
@@ -182,15 +180,15 @@ def cell(x, y, size_m, salt):
 def salts(seed: int, count: int) -> np.ndarray:
     """``count`` salts (uint64) out of a seed; the first ones do not change when more are asked for.
 
-    The counter is hashed in Python integers, so that any seed, even a negative or a huge one, is allowed.
+    The seed is hashed before salts are counted off, because the salts of seeds that follow each other would otherwise
+    be the same numbers, shifted. Python integers allow any seed, even a negative or a huge one.
     """
-    mask = (1 << 64) - 1
-    state = (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & mask
-    drawn = []
-    for _ in range(count):
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        value = state
-        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
-        drawn.append(value ^ (value >> 31))
-    return np.array(drawn, dtype=np.uint64)
+    state = _finalised(seed & _WORD)
+    return np.array([_finalised((state + number * 0x9E3779B97F4A7C15) & _WORD) for number in range(count)], np.uint64)
+
+
+def _finalised(value: int) -> int:
+    """As :func:`mixed`, in Python."""
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _WORD
+    return value ^ (value >> 31)

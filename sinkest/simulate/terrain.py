@@ -19,7 +19,7 @@ _HILL_WEIGHT = np.array([0.36, 0.27, 0.20, 0.130, 0.070, 0.030, 0.010])
 _FOLD = 0.02
 _VALLEY_M = 3200.0
 _FAR_M = 1e6
-_DAM_CELL_M, _DAM_RADIUS_M = 6500.0, 1500.0
+_DAM_CELL_M, _DAM_RADIUS_M, _DAM_FROM_RIVER_M = 6500.0, 1900.0, 1800.0
 _SHARE_OF_RELIEF = 0.68
 
 
@@ -112,7 +112,7 @@ def ground(x, y, river_m, world):
 
 
 @compiled
-def lake(x, y, height, world):
+def lake(x, y, river_m, height, world):
     """0 on land, 1 in a reservoir, 2 in a named marsh: valleys drowned around named points and small dams."""
     for k in range(world.lakes.shape[0]):
         away_x, away_y = x - world.lakes[k, 0], y - world.lakes[k, 1]
@@ -126,4 +126,7 @@ def lake(x, y, height, world):
     code, centre_x, centre_y, _ = cell(x, y, _DAM_CELL_M, world.salts[_DAM])
     radius = _DAM_RADIUS_M * (0.35 + uniform(code))
     far = ((x - centre_x) * (x - centre_x) + (y - centre_y) * (y - centre_y)) / (radius * radius)
-    return 1 if far < 1.0 and height + 0.5 * far * far < world.dam_flood else 0
+    if far > 1.0 or river_m < _DAM_FROM_RIVER_M:
+        return 0
+    shore = 0.07 * smooth(x, y, 500.0, world.salts[_DAM])
+    return 1 if height + shore + 0.12 * far * far < world.dam_flood else 0
