@@ -121,6 +121,15 @@ def test_a_transformed_response_wraps_the_estimator() -> None:
     assert built.estimator.random_state is not None
 
 
+def test_predictions_keep_to_what_was_observed_unless_told() -> None:
+    assert parse(GOOD).limits([-5.0, 300.0, 20.0]) == (0.0, 300.0)
+    assert parse(GOOD.replace("minimum = 0", "minimum = 0\nbounded = false")).limits([-5.0, 300.0]) == (
+        0.0,
+        float("inf"),
+    )
+    assert parse(GOOD.replace("minimum = 0", "maximum = 100")).limits([-5.0, 300.0]) == (-5.0, 100.0)
+
+
 def test_another_response_takes_no_old_bounds_along() -> None:
     recipe = parse(GOOD).with_response("biomass", "t/ha")
     assert (recipe.response, recipe.unit, recipe.minimum) == ("biomass", "t/ha", None)
@@ -142,6 +151,7 @@ def test_another_response_takes_no_old_bounds_along() -> None:
         ('["summer_*", "elevation"]', '"some"', "recipe_value", "'features'"),
         ("[response]", "[respons]", "recipe_unknown_key", "response"),
         ("minimum = 0", 'minimum = "low"', "recipe_value", "response.minimum"),
+        ("minimum = 0", "bounded = 1", "recipe_value", "response.bounded"),
         ("minimum = 0", "minimum = nan", "recipe_value", "response.minimum"),
         ("minimum = 0", 'transform = "cube"', "recipe_choice", "sqrt"),
         ("minimum = 0", "max = 3", "recipe_unknown_key", "response.max"),

@@ -216,6 +216,13 @@ def test_predictions_keep_to_the_bounds_of_the_recipe() -> None:
     assert result.prediction.max() == 5.0
 
 
+def test_predictions_keep_to_the_range_that_was_seen() -> None:
+    # A line learned from 0..8 would say 9 for the last; it has seen 8 at most.
+    X = np.arange(10, dtype=np.float32)[:, None]
+    result = cross_validate(recipe(), X, X[:, 0].astype(float), np.repeat([0, 1], [9, 1]), seed=0)
+    assert result.prediction[9] == 8.0
+
+
 def test_classes_are_scored_in_the_order_given() -> None:
     rng = np.random.default_rng(0)
     y = np.repeat([7, 2], 20)

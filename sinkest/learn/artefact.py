@@ -35,6 +35,9 @@ PICKLES = ("*.pkl", "*.pickle", "*.joblib", "*.p", "*.sav")
 PICKLE_STARTS = (b"\x80", b"x\x9c", b"x\x01", b"x^", b"x\xda", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(", b"c")
 
 TRUSTED = (
+    "sinkest.learn.axes.WithDiscriminants",
+    "sinkest.learn.linear.RowwiseDiscriminant",
+    "sinkest.learn.linear.RowwiseRidge",
     "sinkest.learn.response.TransformedResponse",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.gaussian_process.kernels.ConstantKernel",

@@ -91,7 +91,8 @@ class TrainedModel:
         mean, deviation = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         if known.any():
             found, between = moments(self.estimator, rows[known])
-            mean[known] = np.clip(found, self.recipe.minimum, self.recipe.maximum)
+            observed = self.card["training"]["response"]
+            mean[known] = np.clip(found, *self.recipe.limits([observed["min"], observed["max"]]))
             deviation[known] = self.spread.deviation(mean[known], between)
         return mean, deviation
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
 from sinkest.errors import ModelError
@@ -35,7 +36,7 @@ MAX_BYTES = 200_000
 _KEYS = {
     "": {"version", "name", "kind", "title", "features", "weights", "response", "estimator"},
     "title": {"zh", "en"},
-    "response": {"name", "unit", "transform", "minimum", "maximum"},
+    "response": {"name", "unit", "transform", "minimum", "maximum", "bounded"},
     "estimator": {"class", "parameters"},
 }
 
@@ -62,6 +63,8 @@ class Recipe:
         and turned back without bias (see ``TransformedResponse``).
     minimum, maximum : float or None
         Predictions are kept within.
+    bounded : bool
+        Predictions are also kept within the range of the training response, which a linear part would leave.
     weights : str
         ``none``; ``balanced``, every class weighs the same; ``group``, every polygon weighs the same; or
         ``column:<name>``, as a column of the field table says.
@@ -84,6 +87,7 @@ class Recipe:
     transform: str
     minimum: float | None
     maximum: float | None
+    bounded: bool
     weights: str
     estimator: Mapping[str, Any]
     allowed: tuple[str, ...]
@@ -137,6 +141,14 @@ class Recipe:
             If a setting names a feature that there is not.
         """
         return replace(self, estimator=self._by_position(self.estimator, list(names)))
+
+    def limits(self, observed: ArrayLike) -> tuple[float, float]:
+        """Least and greatest prediction, given the training response or its least and greatest value."""
+        low = -np.inf if self.minimum is None else self.minimum
+        high = np.inf if self.maximum is None else self.maximum
+        if self.bounded:
+            low, high = max(low, float(np.min(observed))), min(high, float(np.max(observed)))
+        return low, high
 
     def with_response(self, name: str, unit: str) -> Recipe:
         """The same recipe for another response; bounds of the old response don't carry over."""
@@ -243,6 +255,7 @@ def parse(text: str, file: Path, *, allow: Sequence[str] = ()) -> Recipe:
         transform=_choice(file, response, "transform", TRANSFORMS, "response.", "none"),
         minimum=_number(file, response, "minimum"),
         maximum=_number(file, response, "maximum"),
+        bounded=_flag(file, response, "bounded", True),
         weights=_weights(file, raw),
         estimator=raw["estimator"],
         allowed=(*ALLOWED_ROOTS, *(root if root.endswith(".") else f"{root}." for root in allow)),
@@ -312,6 +325,13 @@ def _number(file: Path, table: Mapping[str, Any], key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
         raise ModelError("learn.recipe_value", file=file, key=f"response.{key}", expected="number")
     return float(value)
+
+
+def _flag(file: Path, table: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = table.get(key, default)
+    if not isinstance(value, bool):
+        raise ModelError("learn.recipe_value", file=file, key=f"response.{key}", expected="true, false")
+    return value
 
 
 def _weights(file: Path, raw: Mapping[str, Any]) -> str:

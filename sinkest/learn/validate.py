@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.ensemble._forest import BaseForest
 from sklearn.pipeline import Pipeline
 
@@ -124,7 +125,7 @@ def cross_validate(
             prediction[held_out] = fitted.predict(X[held_out])
             continue
         mean, spread = moments(fitted, X[held_out])
-        prediction[held_out] = np.clip(mean, recipe.minimum, recipe.maximum)
+        prediction[held_out] = np.clip(mean, *recipe.limits(y[rest]))
         if spread is not None:
             between[held_out] = spread
     scores: RegressionScores | ClassificationScores
@@ -161,8 +162,8 @@ def fit(
         fitted = estimator.fit(X, y, **_as_argument(estimator, weights))
     except (ValueError, TypeError, FloatingPointError, np.linalg.LinAlgError) as error:
         raise ModelError("learn.fit_failed", file=recipe.file, n=len(y), reason=str(error)) from error
-    # Threads of its own would compete with those that work on blocks, and would add up in varying order.
-    return fitted.set_params(**dict.fromkeys(threads, 1))
+    _use_one_thread(fitted)
+    return fitted
 
 
 def _thread_settings(estimator: Any) -> list[str]:
@@ -170,6 +171,21 @@ def _thread_settings(estimator: Any) -> list[str]:
     inner = estimator.get_params(deep=True).items()
     found = [f"{name}__n_jobs" for name, value in inner if isinstance(value, BaseForest)]
     return [*found, "n_jobs"] if isinstance(estimator, BaseForest) else found
+
+
+def _use_one_thread(fitted: Any) -> None:
+    """Threads of a model's own would compete with those that work on blocks, and would add up in varying order."""
+    if isinstance(fitted, BaseForest):
+        fitted.n_jobs = 1
+    elif isinstance(fitted, BaseEstimator):
+        for part in vars(fitted).values():
+            _use_one_thread(part)
+    elif isinstance(fitted, dict):
+        for part in fitted.values():
+            _use_one_thread(part)
+    elif isinstance(fitted, list | tuple):
+        for part in fitted:
+            _use_one_thread(part)
 
 
 def _as_argument(estimator: Any, weights: NDArray[np.float64] | None) -> dict[str, Any]:
