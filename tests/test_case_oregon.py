@@ -17,8 +17,8 @@ from sinkest.learn.train import Observations, train
 from sinkest.learn.validate import cross_validate, environment_folds, random_folds, regression_scores
 from sinkest.shipped import shipped
 
-TREES = 30
-FOLDS = 4
+TREES = 20
+FOLDS = 3
 
 
 @pytest.fixture(scope="module")

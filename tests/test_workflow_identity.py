@@ -1,0 +1,45 @@
+"""How the work is cut up, by whom it is done and in what language it is told changes not one byte."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.project_fixture import (
+    CONFIG,
+    SIMULATED,
+    call,
+    finished,  # noqa: F401
+    outputs,
+    project,  # noqa: F401
+    run_folder,
+    simulated,  # noqa: F401
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "block_size", "workers", "language"),
+    [
+        (CONFIG, 128, 2, "zh"),
+        (CONFIG, 512, 1, "en"),
+        (SIMULATED, 128, 1, "en"),
+        (SIMULATED, 512, 2, "zh"),
+    ],
+)
+def test_outputs_do_not_depend_on_how_they_were_made(
+    request: pytest.FixtureRequest,
+    project: Path,  # noqa: F811
+    tmp_path: Path,
+    config: str,
+    block_size: int,
+    workers: int,
+    language: str,
+) -> None:
+    """Against blocks of 256 pixels and one worker."""
+    expected = outputs(run_folder(request.getfixturevalue("finished" if config == CONFIG else "simulated"), config))
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy)
+    options = ("--block-size", block_size, "--workers", workers)
+    assert call("--lang", language, "run", copy / config, *options) == 0
+    assert len(expected) > 30
+    assert outputs(run_folder(copy, config)) == expected
