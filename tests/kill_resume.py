@@ -122,9 +122,9 @@ def main() -> int:
             moment = rng.uniform(0.0, seconds)
             found = kill_and_resume(project, Path(scratch) / f"killed-{number}", [moment], expected)
             results.append(found)
-            print(f"{found.seconds:10.2f} s  {' '.join(found.sealed) or '-':28}  {found.underway:8}  {found.blocks:6d}  "
-                  f"{'yes' if found.sound else 'NO':5}  {found.resumed:20}  {'yes' if found.identical else 'NO'}",
-                  flush=True)  # fmt: skip
+            sealed, sound = " ".join(found.sealed) or "-", "yes" if found.sound else "NO"
+            line = f"{found.seconds:10.2f} s  {sealed:28}  {found.underway:8}  {found.blocks:6d}  {sound:5}"
+            print(f"{line}  {found.resumed:20}  {'yes' if found.identical else 'NO'}", flush=True)
     return 0 if all(found.identical and found.sound for found in results) else 1
 
 
