@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sinkest.learn.fields import SCHEMAS, template_frame, template_rows
 from sinkest.messages import text
-from sinkest.runstore import atomic_path, make_folder, write_bytes
+from sinkest.runstore import make_folder, write_bytes
 from sinkest.shipped import shipped
 
 TABLES = ("plots", "reference", "strata", "wetland_sites")
@@ -45,8 +45,9 @@ def write_project(folder: Path) -> list[Path]:
             written.append(path)
     labels = folder / "labels.gpkg"
     if not labels.exists():
-        with atomic_path(labels) as temporary:
-            template_frame(SCHEMAS["labels"]).to_file(temporary, driver="GPKG", layer="labels", geometry_type="Polygon")
+        template = io.BytesIO()
+        template_frame(SCHEMAS["labels"]).to_file(template, driver="GPKG", layer="labels", geometry_type="Polygon")
+        write_bytes(labels, template.getvalue())
         written.append(labels)
     return written
 
