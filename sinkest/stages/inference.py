@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sinkest.account.rows import COLUMNS
 from sinkest.errors import InputError
 from sinkest.estimate.accuracy import AreaEstimate
 from sinkest.estimate.area import stratified_area_from_sample
@@ -23,24 +24,6 @@ from sinkest.estimate.result import quantile
 from sinkest.estimate.total import horvitz_thompson
 
 CITY = "all"
-COLUMNS = (
-    "quantity",
-    "zone",
-    "year",
-    "value",
-    "unit",
-    "se",
-    "low",
-    "high",
-    "level",
-    "method",
-    "n",
-    "definition_id",
-    "provisional",
-    "simulated",
-    "status",
-    "note",
-)
 COMPONENTS = ("remaining", "converted", "lost")
 RAKING_STEPS = 1000
 RAKING_TOLERANCE = 1e-12
