@@ -50,8 +50,8 @@ def _classified(light, cloud, shadow, kind, stand, elevation, salts):
         return 8
     if cloud > 0.16:
         return 10
-    bright = blue > 0.125 and (kind in (_BUILT, _BARE))
-    if bright and chance(stand, salts[_FOOLED]) < 0.30:
+    bright = blue > 0.105 and (kind in (_BUILT, _BARE))
+    if bright and chance(stand, salts[_FOOLED]) < 0.20:
         return 9 if blue > 0.20 else 8
     if blue > 0.45 and nir > 0.55 and swir > 0.4:
         return 1

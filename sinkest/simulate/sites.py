@@ -126,9 +126,11 @@ def _small(landscape: Landscape, zones: Zones, year: int, rng: np.random.Generat
     listed = listed[zone_of_points(zones, *rounded_degrees(listed[:, 0], listed[:, 1])) >= 0]
     rows: list[dict] = []
     for x, y, radius, kind in listed[rng.permutation(len(listed))]:
+        if len(rows) == count:
+            break
         habitat, code = ("pond", _WATER) if kind == 1 else ("marsh", _MARSH)
         area, inner_x, inner_y = _measured(landscape, x, y, 2.0 * radius, _FINE_STEP_M, year, code)
-        if SMALL_FROM_HA <= area < SMALL_BELOW_HA and len(rows) < count:
+        if SMALL_FROM_HA <= area < SMALL_BELOW_HA:
             number = len(rows) + 1
             names = (f"小微湿地 {number:02d} 号", f"Small wetland {number:02d}")
             rows.append(_row(f"W{number:03d}", *names, "small_wetland", inner_x, inner_y, area, habitat=habitat))
