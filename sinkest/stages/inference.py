@@ -183,7 +183,11 @@ def areas(
     if arbor:
         groups["arbor"] = group(arbor)
         rows += frame.county_rows("arbor_area", "ha", groups["arbor"])
-    by_class = _class_table(frame, {name: group([name]) for name in classes}, groups["forest"], set(forest))
+    shares = pd.crosstab(stratum, truth, normalize="index").reindex(
+        sizes.columns, columns=list(classes), fill_value=0.0
+    )
+    expected = sizes @ shares
+    by_class = _class_table(frame, {name: group([name]) for name in classes}, expected, groups["forest"], set(forest))
     rows += _class_rows(frame, by_class, len(reference))
     accuracy = stratified_area_from_sample(
         stratum,
@@ -209,8 +213,14 @@ def _stratum_sizes(frame: Frame, strata: pd.DataFrame) -> pd.DataFrame:
     return table.loc[list(frame.zone_area_ha)]
 
 
-def _class_table(frame: Frame, tables: Mapping[str, CountyTable], whole: CountyTable, forest: set[str]) -> pd.DataFrame:
-    """Class areas by zone that add up both over zones and, within a zone, to its forest and its other land."""
+def _class_table(
+    frame: Frame, tables: Mapping[str, CountyTable], expected: pd.DataFrame, whole: CountyTable, forest: set[str]
+) -> pd.DataFrame:
+    """Class areas by zone that add up both over zones and, within a zone, to its forest and its other land.
+
+    ``expected`` (zones x classes, ha) is what the whole's shares of each stratum give a zone; it is brought to the two
+    margins (structure preserving estimation; Purcell & Kish 1980). A zone's own points are too few to correct a class.
+    """
     zones = list(frame.zone_area_ha)
     forest_ha = whole.table.loc[zones, "estimate"].to_numpy(dtype=float)
     other_ha = np.array([frame.zone_area_ha[zone] for zone in zones]) - forest_ha
@@ -221,9 +231,8 @@ def _class_table(frame: Frame, tables: Mapping[str, CountyTable], whole: CountyT
     ):
         if not names:
             continue
-        start = np.column_stack([tables[name].table.loc[zones, "estimate"].to_numpy(dtype=float) for name in names])
         totals = np.array([tables[name].city.estimate for name in names])
-        raked = rake(start, margin, totals)
+        raked = rake(expected.loc[zones, names].to_numpy(dtype=float), margin, totals)
         for j, name in enumerate(names):
             se = tables[name].table.loc[zones, "se"].to_numpy(dtype=float)
             pieces.append(pd.DataFrame({"zone": zones, "class": name, "area_ha": raked[:, j], "se": se}))
@@ -357,7 +366,8 @@ def stock(
     rows = frame.county_rows("growing_stock", "m3", whole)
     alone = horvitz_thompson(volume, coordinates=plots[["x_m", "y_m"]].to_numpy(dtype=float), design=design)
     efficiency = alone.variance * frame.total_ha**2 / whole.city.variance
-    by_type = _type_table(frame, plots, volume, whole, total, types)
+    expected = map_mean.mul(pd.Series(frame.zone_area_ha), axis=0)
+    by_type = _type_table(frame, plots, volume, expected, whole, total, types)
     q = quantile(frame.level)
     for line in by_type.to_dict("records"):
         span = q * line["se"]
@@ -381,14 +391,24 @@ def stock(
 
 
 def _type_table(
-    frame: Frame, plots: pd.DataFrame, volume: NDArray[np.float64], whole: CountyTable, total: Any, types: Sequence[str]
+    frame: Frame,
+    plots: pd.DataFrame,
+    volume: NDArray[np.float64],
+    expected: pd.DataFrame,
+    whole: CountyTable,
+    total: Any,
+    types: Sequence[str],
 ) -> pd.DataFrame:
+    """Stock by zone and type: the map's (``expected``, m3) brought to the zones' totals and the types' totals."""
     kinds = plots["forest_type"].fillna("").to_numpy()
     tables = {name: total(np.where(kinds == name, volume, 0.0)) for name in types if (volume[kinds == name] > 0).any()}
     zones = list(frame.zone_area_ha)
-    start = np.column_stack([found.table.loc[zones, "estimate"].to_numpy(dtype=float) for found in tables.values()])
     totals = np.array([found.city.estimate for found in tables.values()])
-    raked = rake(start, whole.table.loc[zones, "estimate"].to_numpy(dtype=float), totals)
+    raked = rake(
+        expected.loc[zones, list(tables)].to_numpy(dtype=float),
+        whole.table.loc[zones, "estimate"].to_numpy(dtype=float),
+        totals,
+    )
     pieces = []
     for j, (name, found) in enumerate(tables.items()):
         se = found.table.loc[zones, "se"].to_numpy(dtype=float)

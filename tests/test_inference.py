@@ -1,0 +1,77 @@
+"""Areas and stock by zone: every class keeps a plausible share in zones whose own points never met it."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sinkest.stages.inference import CITY, Frame, areas, rake, stock
+
+AREA_HA = {"east": 6_000.0, "west": 4_000.0}
+FRAME = Frame(year=2025, level=0.95, definition_id="test", simulated=True, zone_area_ha=AREA_HA)
+CLASSES = ["fir", "bamboo", "paddy"]
+
+
+def reference() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Forty points a stratum; all of the fir found in the west, though the map has most of its woods in the east."""
+    rows = []
+    for stratum, truth in (("woods", ["fir"] * 10 + ["bamboo"] * 26 + ["paddy"] * 4), ("open", ["paddy"] * 40)):
+        for k, name in enumerate(truth):
+            zone = "west" if name == "fir" or k % 3 == 0 else "east"
+            rows.append((stratum, zone, name, "fir" if stratum == "woods" else "paddy"))
+    points = pd.DataFrame(rows, columns=["stratum", "zone_id", "reference_class", "map_class"])
+    strata = pd.DataFrame(
+        [("woods", "east", 4_000.0), ("open", "east", 2_000.0), ("woods", "west", 1_000.0), ("open", "west", 3_000.0)],
+        columns=["stratum", "zone_id", "area_ha"],
+    )
+    return points, strata
+
+
+def test_a_class_no_point_of_a_zone_met_keeps_the_share_its_strata_give_it() -> None:
+    points, strata = reference()
+    found = areas(FRAME, points, strata, CLASSES, ["fir", "bamboo"], ["fir"], [], minimum=200)
+    table = found.by_class.pivot_table(index="zone", columns="class", values="area_ha")
+    # a quarter of the woods is fir: 1,000 ha of the 4,000 in the east, 250 of the 1,000 in the west
+    assert table.loc["east", "fir"] == pytest.approx(1_000, rel=0.02)
+    assert table.loc["west", "fir"] == pytest.approx(250, rel=0.1)
+    assert table.loc[CITY, "fir"] == pytest.approx(table.loc[["east", "west"], "fir"].sum())
+    forest = found.groups["forest"].table["estimate"]
+    assert table.loc["east", ["fir", "bamboo"]].sum() == pytest.approx(forest["east"], rel=1e-9)
+
+
+def test_stock_of_a_type_follows_the_map_where_a_zone_has_none_of_its_plots() -> None:
+    rng = np.random.default_rng(3)
+    n = 60
+    kinds = np.where(np.arange(n) % 2 == 0, "fir", "masson_pine")
+    zone = np.where((kinds == "fir") & (np.arange(n) % 4 == 0), "west", "east")
+    zone = np.where(kinds == "masson_pine", "east", zone)
+    volume = rng.gamma(4.0, 20.0, n)
+    plots = pd.DataFrame(
+        {
+            "volume_m3_ha": volume,
+            "forest_type": kinds,
+            "zone_id": zone,
+            "x_m": rng.uniform(0, 1e4, n),
+            "y_m": rng.uniform(0, 1e4, n),
+        }
+    )
+    guess = 0.7 * volume + 24
+    predicted = pd.DataFrame({name: np.where(kinds == name, guess, 0.0) for name in ("fir", "masson_pine")})
+    map_mean = pd.DataFrame({"fir": [40.0, 30.0], "masson_pine": [40.0, 10.0]}, index=["east", "west"])
+    found = stock(FRAME, plots, predicted, map_mean, ["fir", "masson_pine"], "random", minimum=10)
+    table = found.by_type.pivot_table(index="zone", columns="type", values="stock_m3")
+    # no pine plot lies in the west, the map shows some: a trace would be a share of 1e-9
+    assert 0.05 < table.loc["west", "masson_pine"] / table.loc["west"].sum() < 0.6
+    assert table.loc["west"].sum() == pytest.approx(found.total.table.loc["west", "estimate"])
+    for name in ("fir", "masson_pine"):
+        assert table.loc[CITY, name] == pytest.approx(table.loc[["east", "west"], name].sum())
+
+
+def test_raking_meets_both_margins_and_gives_an_empty_column_the_share_of_the_rows() -> None:
+    rows, columns = np.array([30.0, 70.0]), np.array([60.0, 40.0])
+    fitted = rake(np.array([[1.0, 0.0], [3.0, 0.0]]), rows, columns)
+    assert fitted.sum(axis=0) == pytest.approx(columns)
+    assert fitted.sum(axis=1) == pytest.approx(rows)
+    assert (fitted > 0).all()
+    assert math.fsum(rake(np.zeros((2, 2)), np.zeros(2), np.zeros(2)).ravel()) == 0
