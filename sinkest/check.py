@@ -25,6 +25,7 @@ from sinkest.stages import train
 from sinkest.stages.compose import composer
 from sinkest.stages.context import Run
 from sinkest.stages.estimate import check_definition, read_run_reference
+from sinkest.stages.previous import read_earlier
 from sinkest.targets import read_targets
 from sinkest.workflow import STAGES
 
@@ -95,6 +96,7 @@ def check_run(config: Path) -> Plan:
             plan.attempt(lambda: _cost(run, plan))
     plan.attempt(lambda: _models(run, plan))
     plan.attempt(lambda: check_definition(run))
+    plan.attempt(lambda: _earlier(run, plan))
     if loaded.spec.targets is not None:
         path = loaded.file(loaded.spec.targets.path)
         plan.attempt(lambda: plan.facts.append(Message.of("check.targets", count=len(read_targets(path)))))
@@ -177,6 +179,12 @@ def _models(run: Run, plan: Plan) -> None:
             plan.facts.append(Message.of("check.trained", key=key, folder=folder))
         else:
             plan.facts.append(Message.of("check.recipe", key=key, name=recipes.load(folder).name))
+
+
+def _earlier(run: Run, plan: Plan) -> None:
+    earlier = read_earlier(run)
+    if earlier is not None:
+        plan.facts.append(Message.of("check.earlier", folder=earlier.folder, year=earlier.year))
 
 
 def _cost(run: Run, plan: Plan) -> None:

@@ -231,7 +231,7 @@ class AccountSection(Section):
     oil_tea_class: ClassId | None = None
     shrub_class: ClassId | None = None
     draws: int = Field(10_000, ge=10_000, le=200_000)
-    previous_run: Text | None = Field(None, description="folder of an earlier run; the sink is the change since then")
+    previous_run: Text | None = Field(None, description="folder of an earlier year's run; change and sink since then")
 
 
 class TargetsSection(Section):

@@ -37,6 +37,7 @@ HEADLINE = (
     "co2_total",
     "sink",
     "stock_change",
+    "forest_area_change",
     "wetland_area:total",
     "wetland_burial",
     "small_wetland_sites",

@@ -19,7 +19,7 @@ from sinkest.report.units import rounded, unit_label, unit_of
 LAND_AREA = "land_area"
 """Column of the zones' own area; it is a measurement of the boundary, not an estimate."""
 
-AREA = ("forest_area", "forest_coverage", "arbor_area", "tree_cover", "pixel_forest_area")
+AREA = ("forest_area", "forest_coverage", "forest_area_change", "arbor_area", "tree_cover", "pixel_forest_area")
 STOCK = ("growing_stock", "growing_stock_per_ha", "stock_change", "pixel_growing_stock")
 CARBON_AFTER = ("co2_total", "sink")
 OVERVIEW = ("forest_area", "forest_coverage", "growing_stock", "growing_stock_per_ha", "carbon:total", "sink")

@@ -49,6 +49,7 @@ class Unit:
 UNITS: dict[str, Unit] = {
     "%": Unit("percent", 0, 0, -2, -1, additive=False),
     "ha": Unit("ha", 0, 0, -2, 0),
+    "ha/yr": Unit("ha_yr", 0, 0, -2, 0),
     "m3": Unit("m3", 4, 6, 2, 3),
     "m3/ha": Unit("m3_ha", 0, 0, -2, -1, additive=False),
     "m3/yr": Unit("m3_yr", 4, 3, 2, 3),

@@ -13,7 +13,15 @@ from sinkest.stages.inference import CITY, Frame
 
 AREA_TOLERANCE = 1e-4
 SUM_TOLERANCE = 1e-6
-ADDITIVE = ("forest_area", "arbor_area", "growing_stock", "stock_change", "pixel_forest_area", "pixel_growing_stock")
+ADDITIVE = (
+    "forest_area",
+    "forest_area_change",
+    "arbor_area",
+    "growing_stock",
+    "stock_change",
+    "pixel_forest_area",
+    "pixel_growing_stock",
+)
 ADDITIVE_PREFIXES = ("class_area:", "stock_by_type:", "carbon:", "biomass:")
 
 

@@ -23,7 +23,7 @@ from sinkest.learn.table import notes, read_reference, read_sites, read_strata
 from sinkest.mapping.outline import outline
 from sinkest.messages import Message
 from sinkest.runstore import content_key, pretty_json, write_bytes
-from sinkest.stages import inference, mapping, response, train
+from sinkest.stages import inference, mapping, previous, response, train
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
 from sinkest.stages.inference import CITY, Areas, Frame, Stock
@@ -53,6 +53,7 @@ def parts(run: Run) -> dict[str, Any]:
         "estimate": spec.estimate.model_dump(mode="json"),
         "account": spec.account.model_dump(mode="json"),
         "wetland": spec.wetland.model_dump(mode="json"),
+        "previous_run": previous.key(run),
         "targets": spec.targets.model_dump(mode="json") if spec.targets else None,
         "files": {
             name: run.file_hash(value)
@@ -114,6 +115,9 @@ class _Book:
             simulated=bool(run.source.simulated or train.learned_from_simulated(run)),
             zone_area_ha=area,
         )
+        self.earlier = previous.read_earlier(run)
+        if self.earlier is not None and self.earlier.simulated:
+            self.frame = dataclasses.replace(self.frame, simulated=True)
         self.rows: list[dict[str, Any]] = []
         self.notes: list[Message] = list(run.zones.notes)
 
@@ -163,6 +167,11 @@ def _areas(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> Areas | N
     )
     book.rows += found.rows
     book.notes += found.accuracy.notes
+    if book.earlier is not None:
+        rows = previous.change_rows(frame, book.earlier, found.rows, "forest_area", "forest_area_change", "ha/yr")
+        book.rows += rows
+        if not rows:
+            book.say("stages.previous_definition", definition=frame.definition_id)
     return found
 
 
@@ -224,7 +233,7 @@ def _reference(run: Run) -> gpd.GeoDataFrame:
     return points.assign(map_class=[names.get(int(code), "no_data") for code in classes_at(run, points)])
 
 
-def classes_at(run: Run, points: gpd.GeoDataFrame, name: str = "land_cover") -> NDArray[np.uint8]:
+def classes_at(run: Run, points: pd.DataFrame, name: str = "land_cover") -> NDArray[np.uint8]:
     """Codes of a class map at points, uint8 (n,); 0 where there is no data."""
     row, col, _ = grid_position(run.grid, points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
     with rasterio.open(run.store.folder(mapping.NAME) / f"{name}.tif") as source:
@@ -253,18 +262,44 @@ def _stock(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame], areas: Areas
         return None
     plots = train.read_run_plots(run)
     book.mark(plots)
-    plots = _with_years(plots)
+    plots = _with_years(_measured_twice(run, book, plots))
     predicted, means = assisting(run, plots, sums)
     found = inference.stock(
         book.frame, plots, predicted, means, spec.forest.arbor_classes, spec.stock.design, spec.estimate.min_plots
     )
     book.rows += found.rows
     book.notes += found.total.city.notes
+    if found.change is None and book.earlier is not None and areas is not None:
+        found = _since_earlier(book, book.earlier, found, areas)
     if found.change is None:
         book.say("stages.no_remeasurement")
     if areas is not None and "arbor" in areas.groups:
         book.rows += inference.stock_per_ha(book.frame, found.total, areas.groups["arbor"])
     return found
+
+
+def _measured_twice(run: Run, book: _Book, plots: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Plots with their earlier measurement: of the earlier run where one is named, else of their own table."""
+    earlier = book.earlier
+    if earlier is None:
+        return plots
+    known = previous.measured_before(earlier, plots, str(run.grid.crs))
+    if known is not None:
+        book.say("stages.previous_plots", plots=len(plots), year=earlier.year)
+        return known
+    book.say("stages.previous_apart", shared=previous.shared_plots(earlier, plots), plots=len(plots), year=earlier.year)
+    return plots.drop(columns=["previous_date", "previous_volume_m3_ha"], errors="ignore")
+
+
+def _since_earlier(book: _Book, earlier: previous.Earlier, found: Stock, areas: Areas) -> Stock:
+    """The change between the two runs' estimates."""
+    definition_id = areas.rows[0]["definition_id"]
+    rows = previous.change_rows(book.frame, earlier, found.rows, "growing_stock", "stock_change", "m3/yr")
+    if not rows:
+        return found
+    book.rows += rows
+    table = previous.change_by_type(book.frame, earlier, found.by_type, areas.by_class, definition_id)
+    return dataclasses.replace(found, change=table)
 
 
 def _response(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> None:
@@ -276,7 +311,7 @@ def _response(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> None:
         book.rows += response.mean_rows(run, book.frame, plots, dict(sums), model)
 
 
-def _with_years(plots: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def _with_years(plots: pd.DataFrame) -> pd.DataFrame:
     """Years between the two measurements of each plot."""
     if "previous_date" not in plots or plots["previous_date"].isna().any():
         return plots.drop(columns=["previous_volume_m3_ha"], errors="ignore")
@@ -284,7 +319,7 @@ def _with_years(plots: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return plots.assign(years=days.to_numpy() / DAYS_A_YEAR)
 
 
-def assisting(run: Run, plots: gpd.GeoDataFrame, sums: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def assisting(run: Run, plots: pd.DataFrame, sums: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the map says at the plots (held out) and on average over each zone, by mapped type, m3/ha of all land."""
     forest = run.spec.forest
     types = forest.arbor_classes if forest else ()
@@ -411,6 +446,7 @@ def _about(run: Run, book: _Book, run_id: str, stocks: Stock | None) -> dict[str
         "n_plots": stocks.total.city.n if stocks else None,
         "resolution_m": run.resolution_m,
         "shape": list(run.grid.shape),
+        "crs": str(run.grid.crs),
     }
 
 
