@@ -112,8 +112,8 @@ def test_two_classes_by_hand() -> None:
     assert found.producers_accuracy_se[0] == pytest.approx(np.sqrt(variance))
     assert found.confusion == pytest.approx(np.array([[0.24, 0.06], [0.07, 0.63]]))
     assert found.confusion_se[0, 1] == pytest.approx(0.3 * np.sqrt(0.16 / 9))
-    # parts 16 and 49 with 9 degrees of freedom each
-    assert found.df == pytest.approx([65**2 / ((16**2 + 49**2) / 9)] * 2)
+    # kurtosis (1 - 3 pq) / pq: 3.25 and 73 / 9, so parts 16 and 49 have 20 / 2.25 and 20 / (64 / 9) degrees of freedom
+    assert found.df == pytest.approx([65**2 / (16**2 * 2.25 / 20 + 49**2 * (64 / 9) / 20)] * 2)
 
 
 def test_finite_population_correction_by_hand() -> None:

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError
 from sinkest.estimate.checks import Floats
+from sinkest.estimate.freedom import Scores, satterthwaite
 from sinkest.estimate.result import Estimate, Interval, quantile
 from sinkest.estimate.strata import Scheme, Units, combine, combine_crossed, moments
-from sinkest.estimate.systematic import Pattern, local_covariance
+from sinkest.estimate.systematic import Neighbourhoods, Pattern
 from sinkest.messages import Message, text
 
 Codes = NDArray[np.intp]
@@ -44,7 +45,7 @@ class AreaEstimate:
     covariance : array, shape (k, k)
         Of the areas.
     df : array, shape (k,)
-        Satterthwaite's degrees of freedom of the areas.
+        Satterthwaite's degrees of freedom of the areas, by the tails of what was seen in each stratum.
     n : int
         Sampled units (clusters, where clusters were drawn).
     method : str
@@ -72,6 +73,7 @@ class AreaEstimate:
     notes: tuple[Message, ...] = ()
     parts: Floats = field(default_factory=lambda: np.empty((0, 0, 0)))
     spare: Floats = field(default_factory=lambda: np.empty(0))
+    sampled: Scores = field(default_factory=lambda: Scores.of(np.empty((0, 0))))
 
     @property
     def area_se(self) -> Floats:
@@ -124,7 +126,7 @@ class AreaEstimate:
             variance=variance,
             n=self.n,
             method=self.method,
-            df=_satterthwaite(added, self.spare),
+            df=satterthwaite(added, self.sampled.freedom(chosen, self.spare)),
             notes=self.notes,
         )
 
@@ -180,7 +182,7 @@ def accuracy(
     plan = _Plan(units, size / whole, scheme, fraction, coordinates if design == "systematic" else None)
     k = len(classes)
     is_map, is_truth = mapped[:, None] == np.arange(k), truth[:, None] == np.arange(k)
-    proportion, parts, spare, notes = plan.covariances(is_truth.astype(np.float64))
+    proportion, parts, spare, sampled, notes = plan.covariances(is_truth.astype(np.float64))
     hit = (is_map & is_truth).astype(np.float64)
     shares = plan.means(np.column_stack([is_map, hit]).astype(np.float64))
     share_map, share_hit = shares[:k], shares[k:]
@@ -208,12 +210,13 @@ def accuracy(
         confusion=plan.means(cells).reshape(k, k),
         confusion_se=np.sqrt(plan.variances(cells)).reshape(k, k),
         covariance=covariance,
-        df=np.array([_satterthwaite(parts[:, j, j], spare) for j in range(k)]),
+        df=np.array([satterthwaite(parts[:, j, j], sampled.freedom(np.eye(k)[j], spare)) for j in range(k)]),
         n=units.total,
         method=method,
         notes=notes + _one_sided(classes, share_map, proportion),
         parts=parts * whole**2,
         spare=spare,
+        sampled=sampled,
     )
 
 
@@ -230,24 +233,33 @@ class _Plan:
     def means(self, values: Floats) -> Floats:
         return self.weight @ self.units.means(values)
 
-    def covariances(self, values: Floats) -> tuple[Floats, Floats, Floats, tuple[Message, ...]]:
-        """Means, what each stratum adds to their covariance, degrees of freedom of each part, and notes."""
+    def covariances(self, values: Floats) -> tuple[Floats, Floats, Floats, Scores, tuple[Message, ...]]:
+        """Means, what each stratum adds to their covariance, degrees of freedom of each part, scores and notes."""
         if self.coordinates is not None:
-            local = local_covariance(self._scores(values), self.coordinates)
+            scores = self._scores(values)
+            around = Neighbourhoods.of(self.coordinates, len(scores))
+            away = around.differences(scores)
             spare = float(max(self.units.total - len(self.units.labels), 1))
-            return self.means(values), local[None] * (1.0 - self.fraction.min()), np.array([spare]), ()
+            return (
+                self.means(values),
+                (1.0 - self.fraction.min()) * (away.T @ away)[None],
+                np.array([min(spare, around.freedom())]),
+                Scores.of(scores),
+                (),
+            )
         if self.units.crossed():
-            mean, variance = combine_crossed(self.units, values, self.weight, float(self.fraction.min()))
+            mean, variance, summed = combine_crossed(self.units, values, self.weight, float(self.fraction.min()))
             return (
                 mean,
                 variance[None],
                 np.array([self.units.total - 1.0]),
+                summed,
                 (Message.of("estimate.note_clusters_cross_strata"),),
             )
         found = moments(self.units, values)
         mean, parts = combine(found, self.weight, self.scheme, self.fraction)
         pooled = max(float((found.n - 1.0).sum()), 1.0)
-        return mean, parts, np.where(found.n > 1, found.n - 1.0, pooled), found.notes
+        return mean, parts, np.where(found.n > 1, found.n - 1.0, pooled), found.scores, found.notes
 
     def variances(self, values: Floats) -> Floats:
         """Variances of the means of the columns; NaN for columns that are not defined."""
@@ -275,8 +287,3 @@ def _one_sided(classes: tuple[Any, ...], share_map: Floats, proportion: Floats) 
     if absent:
         notes.append(Message.of("estimate.note_never_found", classes=", ".join(absent)))
     return tuple(notes)
-
-
-def _satterthwaite(parts: Floats, spare: Floats) -> float:
-    squares = float((parts**2 / spare).sum())
-    return float(parts.sum()) ** 2 / squares if squares > 0 else float(spare.sum())

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sinkest.errors import InputError
 from sinkest.estimate.checks import Floats, require_rows, vector
 from sinkest.estimate.expansion import Rule, expansion_variance
+from sinkest.estimate.freedom import effective
 from sinkest.estimate.population import Design, Sizes, inclusion_probabilities, population_means
 from sinkest.estimate.regression import auxiliaries, keep_independent, known_means, least_squares, r_squared
 from sinkest.estimate.result import MeanEstimate
@@ -102,7 +103,8 @@ def greg(
     Returns
     -------
     GregEstimate
-        Its interval is by t with n - p degrees of freedom.
+        Its interval is by t with n - p degrees of freedom, or fewer where residuals have heavy tails
+        (`sinkest.estimate.freedom`).
 
     Raises
     ------
@@ -129,18 +131,20 @@ def greg(
     alone, _ = expansion_variance(response - np.average(response, weights=1.0 / pi), pi, variance, joint_probability)
     fraction = 0.0 if population_size is None else n / population_size
     random = total / size**2
-    selected, local = by_pattern(random, scored / pi / size, coordinates, design, fraction)
+    scores = scored / pi / size
+    df = effective(scores - scores.mean(), float(n - len(kept)))
+    chosen = by_pattern(random, df, scores, coordinates, design, fraction)
     if n < 5 * len(kept):
         more = (*more, Message.of("estimate.note_few_plots", n=n, columns=len(kept)))
     return GregEstimate(
         estimate=float(mean[kept] @ fit.beta),
-        variance=selected,
+        variance=chosen.variance,
         n=n,
         method="greg",
-        df=float(n - len(kept)),
+        df=chosen.df,
         notes=notes + more,
         variance_random=random,
-        variance_local=local,
+        variance_local=chosen.local,
         population_size=population_size,
         coefficients=pd.Series(fit.beta, index=[("Intercept", *table.names)[j] for j in kept], name="coefficient"),
         weights=weights,
@@ -196,16 +200,16 @@ def difference(
     missed, df = found.variance([1.0, 0.0])
     alone, _ = found.variance([0.0, 1.0])
     random = (1.0 - fraction) * missed
-    selected, local = by_pattern(random, found.scores[:, 0], coordinates, design, fraction)
+    chosen = by_pattern(random, df, found.scores[:, 0], coordinates, design, fraction)
     return DifferenceEstimate(
         estimate=centre + float(found.estimate[0]),
-        variance=selected,
+        variance=chosen.variance,
         n=found.n,
         method="difference",
-        df=df,
+        df=chosen.df,
         notes=found.notes,
         variance_random=random,
-        variance_local=local,
+        variance_local=chosen.local,
         population_size=population_size,
         correction=float(found.estimate[0]),
         relative_efficiency=alone / missed if missed > 0 else float("inf"),

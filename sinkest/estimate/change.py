@@ -75,7 +75,8 @@ def paired(
     Returns
     -------
     ChangeEstimate
-        Its interval is by t with Satterthwaite's degrees of freedom.
+        Its interval is by t with Satterthwaite's degrees of freedom, which are few where a few plots carry the change
+        (`sinkest.estimate.freedom`).
 
     Raises
     ------
@@ -104,13 +105,13 @@ def paired(
     found = population_means(both, plan)
     contrast = np.array([-1.0, 1.0])
     variance, df = found.variance(contrast)
-    selected, _ = by_pattern(variance, found.scores @ contrast, coordinates, design)
+    chosen = by_pattern(variance, df, found.scores @ contrast, coordinates, design)
     return ChangeEstimate(
         estimate=float(found.estimate @ contrast),
-        variance=selected,
+        variance=chosen.variance,
         n=found.n,
         method="change_paired",
-        df=df,
+        df=chosen.df,
         notes=found.notes,
         before=float(found.estimate[0]),
         after=float(found.estimate[1]),

@@ -193,13 +193,13 @@ def county_areas(
     plan = Design(stratum=strata, stratum_weight=weight, scheme=scheme)
     found = population_means(hit[:, None], plan)
     random, df = found.variance([1.0])
-    chosen, _ = by_pattern(random, found.scores[:, 0], coordinates, design)
+    chosen = by_pattern(random, df, found.scores[:, 0], coordinates, design)
     whole = Estimate(
         estimate=float(found.estimate[0] * area.sum()),
-        variance=chosen * float(area.sum()) ** 2,
+        variance=chosen.variance * float(area.sum()) ** 2,
         n=n,
         method="county_areas",
-        df=df,
+        df=chosen.df,
         notes=found.notes,
     )
     code = np.array([names.index(label) for label in where.tolist()])

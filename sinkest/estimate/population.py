@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError
 from sinkest.estimate.checks import Floats, at_least, labels, mapping, vector
+from sinkest.estimate.freedom import Scores, joined, satterthwaite
 from sinkest.estimate.strata import Scheme, Units, combine, combine_crossed, moments, ordered, require_sample, shares
 from sinkest.messages import Message
 
@@ -75,8 +76,10 @@ class Means:
         Degrees of freedom of each part.
     n : int
         Sampling units.
+    sampled : Scores
+        What each sampling unit adds to the error of its stratum's mean, for the weight of heavy tails.
     scores : array, shape (n, k)
-        What each sampled unit adds to the error.
+        What each sampled unit adds to the error of the whole.
     by_unit : DataFrame
         Per estimation unit, for the first variable.
     notes : tuple of Message
@@ -86,6 +89,7 @@ class Means:
     parts: Floats
     spare: Floats
     n: int
+    sampled: Scores
     scores: Floats
     by_unit: pd.DataFrame
     notes: tuple[Message, ...]
@@ -93,15 +97,13 @@ class Means:
     def variance(self, contrast: ArrayLike) -> tuple[float, float]:
         """Variance of a linear combination of the estimates, and its degrees of freedom.
 
-        Degrees of freedom by Satterthwaite's rule (Cochran 1977, eq. 5.16).
+        Degrees of freedom by Satterthwaite's rule (Cochran 1977, eq. 5.16), those of a stratum by the tails of its
+        values (`sinkest.estimate.freedom`).
         """
         c = np.asarray(contrast, dtype=np.float64)
         parts = np.einsum("hij,i,j->h", self.parts, c, c)
         total = float(parts.sum())
-        squares = float((parts**2 / self.spare).sum())
-        # a sample without any spread says nothing on the spread of its parts
-        df = total**2 / squares if squares > 0 else float(self.spare.sum())
-        return max(total, 0.0), df
+        return max(total, 0.0), satterthwaite(parts, self.sampled.freedom(c, self.spare))
 
 
 @dataclass
@@ -132,12 +134,13 @@ def population_means(values: Floats, design: Design) -> Means:
     cluster = None if design.cluster is None else labels("cluster", design.cluster, n)
     if cluster is not None and design.n_by_stratum is not None:
         raise InputError("estimate.clusters_with_unlisted")
-    estimate, parts, spare = np.zeros(values.shape[1]), [], []
+    estimate, parts, spare, sampled = np.zeros(values.shape[1]), [], [], []
     scores, names, rows, notes = np.zeros_like(values), [], [], []
     count = 0
     for part in _parts(design, stratum, n):
         units, padded = _units(part, values, stratum, probability, observed, cluster)
-        mean, added, free, note = _one(part, units, padded, design.scheme)
+        mean, added, free, found, note = _one(part, units, padded, design.scheme)
+        sampled.append(found)
         estimate += part.area * mean
         parts.append(part.area**2 * added)
         spare.append(free)
@@ -152,24 +155,31 @@ def population_means(values: Floats, design: Design) -> Means:
     index = pd.Index(names, name="unit", tupleize_cols=False)
     by_unit = pd.DataFrame(rows, columns=["estimate", "se", "variance", "mean", "area", "n"], index=index)
     return Means(
-        estimate, np.concatenate(parts), np.concatenate(spare), count, scores, by_unit, tuple(dict.fromkeys(notes))
+        estimate,
+        np.concatenate(parts),
+        np.concatenate(spare),
+        count,
+        joined(sampled, [len(free) for free in spare]),
+        scores,
+        by_unit,
+        tuple(dict.fromkeys(notes)),
     )
 
 
 def _one(
     part: _Part, units: Units, values: Floats, scheme: Scheme
-) -> tuple[Floats, Floats, Floats, tuple[Message, ...]]:
-    """Mean, covariance by stratum and degrees of freedom of one estimation unit."""
+) -> tuple[Floats, Floats, Floats, Scores, tuple[Message, ...]]:
+    """Mean, covariance by stratum, degrees of freedom and scores of one estimation unit."""
     weight = np.array([part.weight[label] for label in units.labels])
     fraction = _fraction(part, units, scheme)
     if units.crossed():
-        mean, variance = combine_crossed(units, values, weight, float(np.min(fraction)))
+        mean, variance, scores = combine_crossed(units, values, weight, float(np.min(fraction)))
         note = Message.of("estimate.note_clusters_cross_strata")
-        return mean, variance[None], np.array([units.total - 1.0]), (note,)
+        return mean, variance[None], np.array([units.total - 1.0]), scores, (note,)
     found = moments(units, values)
     mean, added = combine(found, weight, scheme, fraction)
     pooled = max(float((found.n - 1.0).sum()), 1.0)
-    return mean, added, np.where(found.n > 1, found.n - 1.0, pooled), found.notes
+    return mean, added, np.where(found.n > 1, found.n - 1.0, pooled), found.scores, found.notes
 
 
 def _fraction(part: _Part, units: Units, scheme: Scheme) -> Floats:

@@ -11,6 +11,7 @@ from sinkest.errors import InputError
 from sinkest.estimate.assisted import sample_weights, sampled_fraction
 from sinkest.estimate.checks import require_rows, vector
 from sinkest.estimate.expansion import expansion_variance
+from sinkest.estimate.freedom import effective
 from sinkest.estimate.population import Design, Sizes, population_means
 from sinkest.estimate.result import MeanEstimate
 from sinkest.estimate.strata import Scheme
@@ -91,16 +92,16 @@ def ratio_of_means(
     ratio = top / bottom
     contrast = np.array([1.0, -ratio]) / bottom
     variance, df = found.variance(contrast)
-    selected, local = by_pattern(variance, found.scores @ contrast, coordinates, design)
+    chosen = by_pattern(variance, df, found.scores @ contrast, coordinates, design)
     return RatioEstimate(
         estimate=ratio,
-        variance=selected,
+        variance=chosen.variance,
         n=found.n,
         method="ratio_of_means",
-        df=df,
+        df=chosen.df,
         notes=found.notes,
         variance_random=variance,
-        variance_local=local,
+        variance_local=chosen.local,
         numerator=top,
         denominator=bottom,
     )
@@ -145,15 +146,16 @@ def ratio_estimator(
     residual = response - top / bottom * auxiliary
     random = expansion_variance(residual, pi)[0] / size**2
     fraction = sampled_fraction(n, population_size)
-    selected, local = by_pattern(random, residual / pi / size, coordinates, design, fraction)
+    scores = residual / pi / size
+    chosen = by_pattern(random, effective(scores - scores.mean(), n - 1.0), scores, coordinates, design, fraction)
     return RatioEstimate(
         estimate=top / bottom * known,
-        variance=selected,
+        variance=chosen.variance,
         n=n,
         method="ratio_estimator",
-        df=float(n - 1),
+        df=chosen.df,
         variance_random=random,
-        variance_local=local,
+        variance_local=chosen.local,
         population_size=population_size,
         numerator=top,
         denominator=bottom,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sinkest.errors import InputError
 from sinkest.estimate.checks import Floats
+from sinkest.estimate.freedom import Scores
 from sinkest.messages import Message
 
 Integers = NDArray[np.intp]
@@ -37,12 +38,15 @@ class Moments:
     mean : array, shape (H, k)
     variance : array, shape (H, k, k) or (H, k)
         Covariance of the means, or its diagonal; before any finite population correction.
+    scores : Scores
+        What each sampling unit adds to the error of its stratum's mean.
     notes : tuple of Message
     """
 
     n: Floats
     mean: Floats
     variance: Floats
+    scores: Scores
     notes: tuple[Message, ...] = ()
 
 
@@ -164,7 +168,7 @@ def moments(units: Units, values: Floats, *, diagonal: bool = False) -> Moments:
     shape = (-1, *[1] * (outer.ndim - 1))
     variance = squares * (n / np.where(n > 1, n - 1.0, 1.0)).reshape(shape)
     notes = _pool_single(units, n, variance, shape)
-    return Moments(n, means, variance, notes)
+    return Moments(n, means, variance, Scores(scores, stratum, count), notes)
 
 
 def _pool_single(units: Units, n: Floats, variance: Floats, shape: tuple[int, ...]) -> tuple[Message, ...]:
@@ -212,8 +216,10 @@ def combine(
     return weight @ found.mean, factor.reshape(-1, *[1] * (found.variance.ndim - 1)) * found.variance
 
 
-def combine_crossed(units: Units, values: Floats, weight: Floats, fraction: float = 0.0) -> tuple[Floats, Floats]:
-    """Mean over strata and its covariance where clusters reach over several strata.
+def combine_crossed(
+    units: Units, values: Floats, weight: Floats, fraction: float = 0.0
+) -> tuple[Floats, Floats, Scores]:
+    """Mean over strata, its covariance, and what each cluster adds, where clusters reach over several strata.
 
     The stratum means are calibrated to the known weights, and the residuals are summed by cluster over all strata:
     ``m / (m - 1) * sum(U U')`` over the m clusters (Särndal, Swensson & Wretman 1992, ch. 8).
@@ -232,7 +238,7 @@ def combine_crossed(units: Units, values: Floats, weight: Floats, fraction: floa
     scores = weight[units.stratum][:, None] * units.influence(values, means) * units.count[:, None]
     summed = np.zeros((m, values.shape[1]))
     np.add.at(summed, units.cluster, scores)
-    return weight @ means, (1.0 - fraction) * m / (m - 1.0) * summed.T @ summed
+    return weight @ means, (1.0 - fraction) * m / (m - 1.0) * summed.T @ summed, Scores.of(summed)
 
 
 def shares(name: str, sizes: Mapping[Any, float]) -> tuple[dict[Any, float], tuple[Message, ...]]:

@@ -2,17 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from scipy.spatial import cKDTree
 
 from sinkest.errors import InputError
 from sinkest.estimate.checks import Floats, matrix, require_rows
+from sinkest.estimate.freedom import excess_kurtosis
 
 Pattern = Literal["random", "systematic"]
 NEIGHBOURS = 4
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Which units lie around each unit, itself included.
+
+    Attributes
+    ----------
+    member, centre : array of int, shape (pairs,)
+        Unit ``member`` lies in the neighbourhood of unit ``centre``.
+    size : array, shape (n,)
+        Units in each neighbourhood.
+    """
+
+    member: NDArray[np.intp]
+    centre: NDArray[np.intp]
+    size: Floats
+
+    @classmethod
+    def of(cls, coordinates: ArrayLike, n: int, neighbours: int = NEIGHBOURS) -> Neighbourhoods:
+        """Find the nearest neighbours of n units; ties at the last distance are all included.
+
+        Raises
+        ------
+        InputError
+            If there are fewer units than a neighbourhood needs, or positions are missing.
+        """
+        points = matrix("coordinates", coordinates)
+        if points.shape != (n, 2):
+            raise InputError("estimate.coordinates_shape", shape=points.shape, n=n)
+        require_rows("coordinates", n, neighbours + 1)
+        tree = cKDTree(points)
+        reach = tree.query(points, k=neighbours + 1)[0][:, -1]
+        # grids carry rounded coordinates: neighbours that are equally far on paper differ in the last digits
+        around = tree.query_ball_point(points, reach * (1.0 + 1e-6), return_sorted=True)
+        size = np.array([len(group) for group in around])
+        member = np.fromiter((unit for group in around for unit in group), dtype=np.intp, count=int(size.sum()))
+        return cls(member, np.repeat(np.arange(n, dtype=np.intp), size), size.astype(np.float64))
+
+    def differences(self, values: Floats) -> Floats:
+        """Units less the mean around them, scaled so that their squares sum to the variance; shape of the values."""
+        total = np.zeros_like(values)
+        np.add.at(total, self.centre, values[self.member])
+        shape = (-1, *[1] * (values.ndim - 1))
+        size = self.size.reshape(shape)
+        return (values - total / size) * np.sqrt(size / (size - 1.0))
+
+    def variance(self, scores: Floats) -> float:
+        """Sum of the squared differences."""
+        return float((self.differences(scores) ** 2).sum())
+
+    def freedom(self, excess: float = 0.0) -> float:
+        """Degrees of freedom of that sum, for unrelated scores of a given excess kurtosis.
+
+        It is a quadratic form ``u' Q u``, of which the variance is ``2 tr(Q^2) + excess * sum(Q_ii^2)`` times ``s^4``,
+        so ``df = 2 tr(Q)^2`` over that. Differences overlap: on a square grid normal scores give about n / 1.6.
+        """
+        n = len(self.size)
+        weight = np.sqrt(self.size / (self.size - 1.0))
+        mean = sparse.csr_matrix((1.0 / self.size[self.centre], (self.centre, self.member)), shape=(n, n))
+        contrast = sparse.diags(weight) @ (sparse.identity(n) - mean)
+        form = (contrast.T @ contrast).tocsr()
+        diagonal = form.diagonal()
+        # the second term never outweighs the first: an excess kurtosis is at least -2
+        noise = 2.0 * float((form.data**2).sum()) + excess * float((diagonal**2).sum())
+        return 2.0 * float(diagonal.sum()) ** 2 / max(noise, 1e-300)
 
 
 def local_variance(scores: ArrayLike, coordinates: ArrayLike, neighbours: int = NEIGHBOURS) -> float:
@@ -44,45 +113,39 @@ def local_variance(scores: ArrayLike, coordinates: ArrayLike, neighbours: int = 
         If there are fewer units than a neighbourhood needs, or positions are missing.
     """
     values = np.asarray(scores, dtype=np.float64)
-    return float(local_covariance(values[:, None], coordinates, neighbours)[0, 0])
+    return Neighbourhoods.of(coordinates, len(values), neighbours).variance(values)
 
 
-def local_covariance(scores: Floats, coordinates: ArrayLike, neighbours: int = NEIGHBOURS) -> Floats:
-    """Covariance of the sums of several scores, by the rule of `local_variance`.
+class Chosen(NamedTuple):
+    """The variance that fits how a sample was laid out.
 
-    Parameters
+    Attributes
     ----------
-    scores : array, shape (n, k)
-    coordinates, neighbours
-        As in `local_variance`.
-
-    Returns
-    -------
-    array, shape (k, k)
-
-    Raises
-    ------
-    InputError
-        As `local_variance`.
+    variance : float
+    local : float or None
+        From local differences; None where no positions are given.
+    df : float
+        Degrees of freedom of the chosen one.
     """
-    points = matrix("coordinates", coordinates)
-    n = len(scores)
-    if points.shape != (n, 2):
-        raise InputError("estimate.coordinates_shape", shape=points.shape, n=n)
-    require_rows("coordinates", n, neighbours + 1)
-    mean, size = _neighbourhood_means(scores, points, neighbours)
-    away = (scores - mean) * np.sqrt(size / (size - 1.0))[:, None]
-    return away.T @ away
+
+    variance: float
+    local: float | None
+    df: float
 
 
 def by_pattern(
-    variance: float, scores: Floats, coordinates: ArrayLike | None, design: Pattern, fraction: float = 0.0
-) -> tuple[float, float | None]:
+    variance: float,
+    df: float,
+    scores: Floats,
+    coordinates: ArrayLike | None,
+    design: Pattern,
+    fraction: float = 0.0,
+) -> Chosen:
     """Choose between the variance for random samples and the local one.
 
     Parameters
     ----------
-    variance : float
+    variance, df : float
         For a random sample.
     scores : array, shape (n,)
         What each unit adds to the estimate.
@@ -93,12 +156,6 @@ def by_pattern(
     fraction : float
         Sampled share of the population.
 
-    Returns
-    -------
-    chosen : float
-    local : float or None
-        None where no positions are given.
-
     Raises
     ------
     InputError
@@ -106,19 +163,12 @@ def by_pattern(
     """
     if design not in ("random", "systematic"):
         raise InputError("estimate.option", name="design", value=str(design), options="random, systematic")
-    local = None if coordinates is None else (1.0 - fraction) * local_variance(scores, coordinates)
+    if coordinates is None:
+        if design == "systematic":
+            raise InputError("estimate.coordinates_missing")
+        return Chosen(variance, None, df)
+    around = Neighbourhoods.of(coordinates, len(scores))
+    local = (1.0 - fraction) * around.variance(scores)
     if design == "random":
-        return variance, local
-    if local is None:
-        raise InputError("estimate.coordinates_missing")
-    return local, local
-
-
-def _neighbourhood_means(values: Floats, points: Floats, neighbours: int) -> tuple[Floats, Floats]:
-    tree = cKDTree(points)
-    reach = tree.query(points, k=neighbours + 1)[0][:, -1]
-    # grids carry rounded coordinates: neighbours that are equally far on paper differ in the last digits
-    around = tree.query_ball_point(points, reach * (1.0 + 1e-6))
-    size = np.array([len(group) for group in around], dtype=np.float64)
-    mean = np.array([values[sorted(group)].mean(axis=0) for group in around])
-    return mean, size
+        return Chosen(variance, local, df)
+    return Chosen(local, local, min(df, around.freedom(excess_kurtosis(scores))))

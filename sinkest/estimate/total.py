@@ -36,6 +36,7 @@ from sinkest.estimate.assisted import (
 )
 from sinkest.estimate.checks import labels, require_rows, vector
 from sinkest.estimate.expansion import Rule, expansion_variance
+from sinkest.estimate.freedom import effective
 from sinkest.estimate.population import Design, Means, Sizes, observed_shares, population_means
 from sinkest.estimate.ratio import RatioEstimate, ratio_estimator, ratio_of_means
 from sinkest.estimate.result import MeanEstimate
@@ -137,16 +138,16 @@ def horvitz_thompson(
     total, notes = expansion_variance(centred, pi, variance, joint_probability)
     random = total / size**2
     scores = (response - mean) / pi / size
-    selected, local = by_pattern(random, scores, coordinates, design, fraction)
+    chosen = by_pattern(random, effective(scores - scores.mean(), n - 1.0), scores, coordinates, design, fraction)
     return MeanEstimate(
         estimate=mean,
-        variance=selected,
+        variance=chosen.variance,
         n=n,
         method="horvitz_thompson",
-        df=float(n - 1),
+        df=chosen.df,
         notes=notes,
         variance_random=random,
-        variance_local=local,
+        variance_local=chosen.local,
         population_size=population_size,
     )
 
@@ -308,16 +309,16 @@ def nonresponse_factor(observed: ArrayLike, stratum: ArrayLike | None = None) ->
 
 def _stratified(found: Means, coordinates: ArrayLike | None, design: Pattern, method: str) -> StratifiedEstimate:
     variance, df = found.variance([1.0])
-    selected, local = by_pattern(variance, found.scores[:, 0], coordinates, design)
+    chosen = by_pattern(variance, df, found.scores[:, 0], coordinates, design)
     return StratifiedEstimate(
         estimate=float(found.estimate[0]),
-        variance=selected,
+        variance=chosen.variance,
         n=found.n,
         method=method,
-        df=df,
+        df=chosen.df,
         notes=found.notes,
         variance_random=variance,
-        variance_local=local,
+        variance_local=chosen.local,
         by_unit=found.by_unit,
     )
 
@@ -327,15 +328,15 @@ def _clustered(
 ) -> MeanEstimate:
     variance, df = found.variance([1.0])
     random = (1.0 - fraction) * variance
-    selected, local = by_pattern(random, found.scores[:, 0], coordinates, design, fraction)
+    chosen = by_pattern(random, df, found.scores[:, 0], coordinates, design, fraction)
     return MeanEstimate(
         estimate=float(found.estimate[0]),
-        variance=selected,
+        variance=chosen.variance,
         n=found.n,
         method="horvitz_thompson",
-        df=df,
+        df=chosen.df,
         notes=found.notes,
         variance_random=random,
-        variance_local=local,
+        variance_local=chosen.local,
         population_size=population_size,
     )
