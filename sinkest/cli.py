@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -107,6 +107,30 @@ def _resolution() -> click.Parameter:
     return click.Option(["--resolution"], type=click.FloatRange(10, 1000), help=text("cli.resolution_help"))
 
 
+def _sample_parameters() -> list[Callable[[], click.Parameter]]:
+    """Parameters of ``sample``; a None tells the drawing to take its own default."""
+    options: list[tuple[list[str], Any]] = [
+        (["--out"], click.Path(path_type=Path)),
+        (["--count"], click.IntRange(1)),
+        (["--se"], click.FloatRange(0, 50, min_open=True)),
+        (["--strata"], click.Choice(("classes", "groups"))),
+        (["--allocation"], click.Choice(("equal", "proportional", "neyman", "power"))),
+        (["--minimum"], click.IntRange(2)),
+        (["--spacing", "spacing_m"], click.FloatRange(0, min_open=True)),
+        (["--design"], click.Choice(("systematic", "random"))),
+        (["--seed"], click.IntRange(0)),
+    ]
+
+    def option(names: list[str], kind: click.ParamType) -> Callable[[], click.Parameter]:
+        return lambda: click.Option(names, type=kind, help=text(f"sample.{names[0].removeprefix('--')}_help"))
+
+    return [
+        _path("config"),
+        lambda: click.Argument(["kind"], type=click.Choice(("reference", "plots"))),
+        *(option(names, kind) for names, kind in options),
+    ]
+
+
 # -- commands -------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +186,17 @@ def _run(config: Path, until: str, progress: Any, workers: int | None, block_siz
         click.echo(text("cli.stage_done", stage=until, folder=store.folder(until)))
 
 
+def sample(config: Path, kind: Literal["reference", "plots"], out: Path | None, **given: Any) -> None:
+    """Draw reference points or plots."""
+    from sinkest.sample import draw
+
+    drawn = draw(config, kind, out, given)
+    for message in drawn.told:
+        click.echo(str(message))
+    for path in drawn.files:
+        click.echo(str(path))
+
+
 def show(run: Path) -> None:
     """Print the summary of a finished run."""
     from sinkest.terminal import show_summary
@@ -201,6 +236,7 @@ _COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Paramete
     ("map", _stage_command("map"), _RUN_OPTIONS),
     ("estimate", _stage_command("estimate"), _RUN_OPTIONS),
     ("report", _stage_command("report"), _RUN_OPTIONS),
+    ("sample", sample, _sample_parameters()),
     ("show", show, [_path("run")]),
     ("verify", verify, [_path("run")]),
     ("doctor", doctor, []),

@@ -26,7 +26,7 @@ from sinkest.learn.places import (
     has_places,
     read_places,
 )
-from sinkest.learn.problems import Problems, marked
+from sinkest.learn.problems import SHOWN, Problems, marked
 from sinkest.messages import Message
 
 Classes = Sequence[str] | Mapping[str, Sequence[str]]
@@ -203,6 +203,7 @@ class _Reader:
         self.grid = grid
         self.layer = layer
         self.places: gpd.GeoSeries | None = None
+        self.names: NDArray[Any] | None = None
 
     def read(self, path: str | Path) -> tuple[RawTable, Problems, dict[str, NDArray[Any]]]:
         """Open the file and judge every documented column; what is wrong is in the problems."""
@@ -215,6 +216,9 @@ class _Reader:
             self.places = read_places(raw, self.schema, problems, self.datum)
             if self.grid is not None:
                 check_in_grid(self.places, self.grid, problems)
+        name = self.schema[self.schema.key[0]]
+        if name.kind == "id" and name.name in raw.cells:
+            self.names = reading.names(raw.cells[name.name])[0]
         values = {
             column.name: self._column(column, raw.cells.pop(column.name), problems)
             for column in self.schema.columns
@@ -245,7 +249,7 @@ class _Reader:
         values, missing, bad = self._parse(column, given)
         expected = column.expected()
         if column.required:
-            problems.cells(missing, column.name, given, "learn.cell_empty", expected=expected)
+            self._tell_empty(column, missing, problems)
         if column.kind == "class" and self.classes is not None:
             self._tell_unknown_classes(column, given, bad, problems)
         else:
@@ -270,6 +274,16 @@ class _Reader:
         if column.kind == "choice":
             return reading.classes(given, {choice.casefold(): choice for choice in column.choices})
         return reading.names(given)
+
+    def _tell_empty(self, column: Column, missing: NDArray[np.bool_], problems: Problems) -> None:
+        """Name row and record: who fills in a GeoPackage sees the name, but no row number."""
+        records = marked(missing)
+        for record in records[:SHOWN]:
+            expected = column.expected()
+            if self.names is not None and self.names[record]:
+                expected = Message.of("learn.expected_for", expected=expected, name=reading.shown(self.names[record]))
+            problems.at(record, "learn.cell_empty", column=column.name, expected=expected)
+        problems.count += max(0, len(records) - SHOWN)
 
     def _tell_unknown_classes(
         self, column: Column, given: NDArray[Any], bad: NDArray[np.bool_], problems: Problems
