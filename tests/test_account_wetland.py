@@ -39,7 +39,7 @@ def test_520_ha_of_marsh_bury_little_and_emit_more() -> None:
     # 32.48 gC x 0.01 x 44/12 = 1.191 t CO2/ha; 235 kg x 520 = 122.2 t CH4; x 28 = 3,421.6
     assert row["burial_t_co2_yr"] == pytest.approx(620, abs=1)
     assert row["methane_t_yr"] == pytest.approx(122.2)
-    assert row["methane_t_co2e_yr"] == pytest.approx(3_421.6)
+    assert row["methane_t_co2e_yr"] == pytest.approx(-3_421.6)
     assert row["net_t_co2e_yr"] == pytest.approx(-2_802, abs=1)
     assert row["provisional"]
 

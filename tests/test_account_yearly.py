@@ -81,7 +81,7 @@ def test_rows_have_the_columns_of_the_estimates_table(result: AccountResult) -> 
     assert tuple(result.rows.columns) == COLUMNS
     assert not result.rows.duplicated(["quantity", "zone"]).any()
     assert (result.rows["year"] == 2025).all()
-    assert set(result.rows["status"]) == {"ok"}
+    assert set(result.rows["status"]) == {"ok", "provisional"}
 
 
 def test_the_targets_of_2025_lie_in_the_sane_ranges(result: AccountResult) -> None:

@@ -47,8 +47,11 @@ class Coefficients:
 
     conversion: FactorTable
     pools: FactorTable
+    layers: FactorTable
     wetland: FactorTable
     gwp: FactorTable
+    growth: FactorTable
+    cropland: FactorTable
     aliases: Mapping[tuple[str, str], Alias]
 
     def conversion_sets(self) -> tuple[str, ...]:
@@ -103,7 +106,7 @@ def load_coefficients(overrides: Mapping[str, str | Path] | None = None) -> Coef
     Parameters
     ----------
     overrides : mapping, optional
-        Table name (``"conversion"``, ``"pools"``, ``"wetland"``, ``"gwp"``) to the path of a CSV file.
+        Table name (see :data:`sinkest.account.factors.SHIPPED`) to the path of a CSV file.
 
     Raises
     ------

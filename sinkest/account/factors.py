@@ -42,9 +42,26 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "downstream_ratio": "1",
         "flooding_co2": "t C/ha/yr",
         "gwp100": "t CO2e/t",
+        "trophic_multiplier": "1",
+        "understorey": "t C/ha",
+        "dead_wood": "t C/ha",
+        "litter": "t C/ha",
+        "soil": "t C/ha",
+        "curve_asymptote": "t C/ha",
+        "curve_rate": "1/yr",
+        "curve_shape": "1",
+        "mean_age": "yr",
+        "increment": "t C/ha/yr",
+        "soil_reference": "t C/ha",
+        "land_use_factor": "1",
+        "tillage_factor": "1",
+        "input_factor": "1",
+        "transition_years": "yr",
+        "paddy_methane": "kg CH4/ha/d",
+        "amendment_exponent": "1",
     }
 )
-SHIPPED = ("conversion", "pools", "wetland", "gwp")
+SHIPPED = ("conversion", "pools", "layers", "wetland", "gwp", "growth", "cropland")
 REQUIRED = ("set", "parameter", "type", "value", "unit", "status", "source")
 OPTIONAL = ("sd", "low", "high", "from_level", "below_level", "note")
 ANY = "any"
@@ -229,7 +246,7 @@ def load(path: str | Path, name: str | None = None) -> FactorTable:
 
 @lru_cache(maxsize=len(SHIPPED))
 def shipped_table(name: str) -> FactorTable:
-    """A table that comes with the program: ``conversion``, ``pools``, ``wetland`` or ``gwp``."""
+    """A table that comes with the program, by its name in :data:`SHIPPED`."""
     return load(Path(str(files("sinkest.account").joinpath("factors", f"{name}.csv"))), name)
 
 

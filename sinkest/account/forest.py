@@ -28,7 +28,8 @@ POOLS = ("bamboo", "oil_tea", "shrub")
 class TypeTable:
     """Conversion of each forest type under each set of the ensemble, the chosen set first.
 
-    Arrays have the shape (sets, types). Where ``stand_in`` is true the set does not cover the type, or its row is unfit
+    Arrays have the shape (sets, types); ``provisional`` says of each set whether it rests on an unchecked coefficient.
+    Where ``stand_in`` is true the set does not cover the type, or its row is unfit
     for it; the chosen set's numbers stand there, to be multiplied by a draw of the general spread between sets.
     """
 
@@ -45,6 +46,7 @@ class TypeTable:
     carbon_fraction_sd: Array
     stand_in: NDArray[np.bool_]
     stand_in_cv: float
+    provisional: tuple[bool, ...]
     factors: tuple[Factor, ...]
 
 
@@ -128,6 +130,7 @@ def type_table(
         carbon_fraction_sd=matrix("carbon_fraction_sd"),
         stand_in=stand_in,
         stand_in_cv=0.0 if spread is None else spread.value,
+        provisional=tuple(any(cell.provisional for cell in line) for line in cells),
         factors=tuple(dict.fromkeys(used if spread is None else [*used, spread])),
     )
 

@@ -17,7 +17,8 @@ CITY = "all"
 MAX_VOLUME_M3_HA = 2_000.0
 ERRORS_ALLOWED = 3.0
 """Standard errors by which an honest estimate may lie beyond what is possible."""
-COMPONENTS = ("remaining", "converted", "lost", "definition")
+COMPONENTS = ("remaining", "converted", "lost", "unsplit", "definition")
+"""What became of the land: stayed forest, became forest, was forest, not told apart, and counted under another rule."""
 ARBOR = "arbor"
 _TOLERANCE = 1e-3
 
@@ -122,7 +123,7 @@ def change_table(frame: pd.DataFrame) -> Strata:
     ----------
     frame : DataFrame
         ``zone, change_m3_yr, se`` and, where known, ``type`` (a forest type, or ``"arbor"`` for all of them together,
-        the default), ``component`` (``remaining``, ``converted``, ``lost`` or ``definition``; default ``remaining``)
+        the default), ``component`` (one of :data:`COMPONENTS`; default ``remaining``)
         and ``area_ha_yr`` (change of area, negative for a loss; counted for ``lost`` only).
 
     Raises

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,9 @@ def conversion_notes(world: World, least_m3_ha: float) -> list[Message]:
     table = world.types
     shares = ", ".join(f"{name} {weight:.0%}" for name, weight in zip(table.sets, table.weights, strict=True))
     notes = [Message.of("account.set_chosen", set=table.sets[0], ensemble=shares)]
+    unchecked = [name for name, cells in zip(table.sets, table.provisional, strict=True) if cells]
+    if unchecked:
+        notes.append(Message.of("account.set_provisional", sets=", ".join(unchecked)))
     uncovered = [
         f"{name} ({', '.join(kind for kind, gap in zip(table.types, gaps, strict=True) if gap)})"
         for name, gaps in zip(table.sets, table.stand_in, strict=True)
@@ -71,12 +75,25 @@ def sink_notes(world: World, detail: pd.DataFrame) -> list[Message]:
         notes.append(Message.of("account.sink_slope_ratio", slope=slope, ratio=ratio))
     if (strata.frame["type"] == "arbor").any():
         notes.append(Message.of("account.change_not_by_type"))
+    if (strata.frame["component"] == "unsplit").any():
+        notes.append(Message.of("account.sink_unsplit"))
     if (strata.frame["component"] == "definition").any():
         notes.append(Message.of("account.definition_not_sink"))
     return notes
 
 
-def provisional_note(factors: Iterable[Factor]) -> list[Message]:
-    """The coefficients that have not been checked against their source, if any was used."""
+def layer_notes(world: World) -> list[Message]:
+    """Where the stocks beside the trees come from, and that no annual sink goes with them."""
+    if world.layers is None or not world.layers.factors:
+        return []
+    return [Message.of("account.layers_scope")]
+
+
+def provisional_notes(factors: Iterable[Factor], records: Iterable[Mapping[str, Any]]) -> list[Message]:
+    """The coefficients that have not been checked against their source, and what is withheld on their account."""
     names = [f"{factor.set_id}/{factor.parameter}/{factor.type_id}" for factor in factors if factor.provisional]
-    return [Message.of("account.provisional", factors=", ".join(dict.fromkeys(names)))] if names else []
+    notes = [Message.of("account.provisional", factors=", ".join(dict.fromkeys(names)))] if names else []
+    withheld = dict.fromkeys(str(row["quantity"]) for row in records if row["status"] == "provisional")
+    if withheld:
+        notes.append(Message.of("account.withheld", quantities=", ".join(withheld)))
+    return notes

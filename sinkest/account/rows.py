@@ -41,10 +41,16 @@ UNITS: Mapping[str, str] = MappingProxyType(
     {
         "biomass": "t",
         "carbon": "t C",
+        "carbon_checked": "t C",
+        "carbon_pool": "t C",
         "co2_total": "t CO2",
         "sink": "t CO2/yr",
         "wetland_area": "ha",
         "wetland_burial": "t CO2/yr",
+        "wetland_methane": "t CH4/yr",
+        "wetland_methane_co2e": "t CO2e/yr",
+        "wetland_flooding": "t CO2/yr",
+        "wetland_net": "t CO2e/yr",
         "small_wetland_sites": "count",
         "small_wetland_sites_corridor": "count",
         "small_wetland_area": "ha",
@@ -52,14 +58,19 @@ UNITS: Mapping[str, str] = MappingProxyType(
 )
 
 
+WITHHELD = "provisional"
+"""Status of a value that rests on a coefficient not checked against its source: kept as data, in no final table."""
+
+
 @dataclass(frozen=True)
 class Bookkeeping:
-    """What every row of the table carries."""
+    """What every row of the table carries, and whether provisional values may stand in final tables."""
 
     year: int
     level: float
     definition_id: str
     simulated: bool
+    accept_provisional: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,9 @@ class Label:
     method: str
     provisional: bool
     note: str = ""
+
+
+TREES = ("carbon_pool:above_ground", "carbon_pool:below_ground")
 
 
 def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -81,13 +95,17 @@ def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def zones_of(world: World, quantity: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Zones that have an answer for a quantity, and zones whose input lacks a value."""
     stock, classes = world.stock, world.classes
-    if quantity == "sink" and world.change is not None:
+    head = quantity.partition(":")[0]
+    if head == "sink" and world.change is not None:
         return world.change.strata.zones, world.change.strata.declined
-    if quantity == "wetland_burial" and world.wetland is not None:
+    if head.startswith("wetland_") and world.wetland is not None:
         return world.wetland.zones, ()
     if quantity.partition(":")[2] in {terms.pool.name for terms in world.pools}:
         return classes.zones, classes.declined
-    if quantity in ("carbon:total", "co2_total") and world.pools:
+    trees_only = head == "carbon_pool" and (quantity in TREES or not world.bamboo_mapped)
+    if (quantity in ("carbon:total", "co2_total", "carbon_checked") and world.pools) or (
+        head == "carbon_pool" and not trees_only
+    ):
         both = tuple(zone for zone in stock.zones if zone in classes.zones)
         return both, tuple(dict.fromkeys(stock.declined + classes.declined))
     return stock.zones, stock.declined
@@ -100,7 +118,10 @@ def account_rows(
     summaries: Mapping[str, Summary],
     labels: Mapping[str, Label],
 ) -> list[dict[str, Any]]:
-    """Rows of biomass, carbon, CO2, sink and burial.
+    """Rows of biomass, carbon, CO2, sink and the wetlands' balance.
+
+    Where provisional values are not accepted, a row that rests on one keeps its numbers under the status
+    ``"provisional"``, which final tables and verdicts pass over.
 
     Parameters
     ----------
@@ -117,7 +138,7 @@ def account_rows(
     for quantity, value in values.items():
         answered, declined = zones_of(world, quantity)
         label, summary = labels[quantity], summaries[quantity]
-        definition = "" if quantity == "wetland_burial" else keeping.definition_id
+        definition = "" if quantity.startswith("wetland_") else keeping.definition_id
         for index, zone in enumerate(world.zones):
             if zone in declined:
                 row = _row(keeping, quantity, zone, label.method, definition)
@@ -132,6 +153,8 @@ def account_rows(
                     "provisional": label.provisional,
                     "note": label.note,
                 }
+                if label.provisional and not keeping.accept_provisional:
+                    row |= {"status": WITHHELD, "note": "account.note_withheld"}
                 records.append(row)
     return records
 

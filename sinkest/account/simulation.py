@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sinkest.account.forest import AreaPool, TypeTable, arbor_biomass_t, carbon_t, co2_t, type_draws
-from sinkest.account.inputs import Strata
+from sinkest.account.forest import AreaPool, TypeDraws, TypeTable, arbor_biomass_t, carbon_t, co2_t, type_draws
+from sinkest.account.inputs import COMPONENTS, Strata
+from sinkest.account.layers import LAYERS, LayerTerms, layer_stocks
 from sinkest.account.montecarlo import Array, Draws, correlated, deviations, positive, streams
 from sinkest.account.sink import ChangeTerms, sink_t_co2_yr
 from sinkest.account.wetland import Rates, WetlandTerms
@@ -24,17 +25,36 @@ GROUPS = (
     "oil_tea_density",
     "shrub_density",
     "burial_rates",
+    "methane_rates",
+    "layers",
+    "root_ratio",
 )
 """Sources of error, in the order of their random streams."""
 
 
 @dataclass(frozen=True)
 class PoolTerms:
-    """A pool by area or culms: its density, and the amount (ha or culms) of each row of the class table it has."""
+    """A pool by area or culms.
+
+    Attributes
+    ----------
+    pool : AreaPool
+        Its density.
+    amount : ndarray, (rows of the class table,)
+        Hectares or culms of each row; zero where the row is of another class.
+    per_ha : float
+        What a hectare more or less adds to the amount: 1 for an area, the culms of a hectare where culms follow from
+        the area, 0 for counted culms.
+    """
 
     pool: AreaPool
     amount: Array
-    by_area: bool
+    per_ha: float = 1.0
+
+    @property
+    def by_area(self) -> bool:
+        """Whether the pool is reckoned by a density per hectare."""
+        return self.pool.unit == "ha"
 
 
 @dataclass(frozen=True)
@@ -50,7 +70,19 @@ class World:
     pools: tuple[PoolTerms, ...]
     change: ChangeTerms | None
     wetland: WetlandTerms | None
+    layers: LayerTerms | None = None
     stock_covariance: Array | None = None
+
+    @property
+    def bamboo_mapped(self) -> bool:
+        """Whether the class table has bamboo, which has layers of its own."""
+        return self.layers is not None and bool(self.layers.bamboo_rows.any())
+
+    @property
+    def provisional_pools(self) -> tuple[str, ...]:
+        """Pools that rest on a coefficient not checked against its source."""
+        arbor = ("arbor",) if any(factor.provisional for factor in self.types.factors) else ()
+        return (*arbor, *(terms.pool.name for terms in self.pools if terms.pool.provisional))
 
 
 def central(world: World) -> dict[str, Any]:
@@ -65,6 +97,9 @@ def central(world: World) -> dict[str, Any]:
         "carbon_fraction": np.zeros(1),
         **{f"{terms.pool.name}_density": np.ones((1, 1)) for terms in world.pools},
         "burial_rates": np.ones((1, _burial_rates(world))),
+        "methane_rates": np.ones((1, _methane_rates(world))),
+        "layers": np.zeros((1, len(LAYERS))),
+        "root_ratio": np.zeros(1),
     }
 
 
@@ -89,6 +124,9 @@ def draw(world: World, rng: np.random.Generator, draws: int) -> dict[str, Any]:
             for terms in world.pools
         },
         "burial_rates": _burial_multipliers(world, stream["burial_rates"], draws),
+        "methane_rates": _methane_multipliers(world, stream["methane_rates"], draws),
+        "layers": stream["layers"].standard_normal((draws, len(LAYERS))),
+        "root_ratio": stream["root_ratio"].standard_normal(draws),
     }
 
 
@@ -109,36 +147,83 @@ def evaluate(world: World, draws: Draws) -> dict[str, Array]:
     to_zones = world.stock.to_zones(world.zones)
     for index, name in enumerate(world.types.types):
         out[f"biomass:{name}"] = biomass @ (to_zones * (kind == index)[:, None])
-    out["carbon:arbor"] = carbon_t(biomass, drawn.carbon_fraction[:, kind]) @ to_zones
+    arbor = carbon_t(biomass, drawn.carbon_fraction[:, kind])
+    out["carbon:arbor"] = arbor @ to_zones
     _add_pools(world, draws, out)
-    out["carbon:total"] = sum((values for name, values in out.items() if name.startswith("carbon:")), np.zeros(()))
-    out["co2_total"] = co2_t(out["carbon:total"])
+    _add_totals(world, out)
+    if world.layers is not None:
+        _add_layers(world, world.layers, draws, arbor, area_ha, out)
     if world.change is not None:
-        change = world.change.strata.column("change_m3_yr") + draws["sampling"]["change"]
-        rows = sink_t_co2_yr(world.change, change, drawn)
-        out["sink"] = rows @ world.change.strata.to_zones(world.zones)
+        _add_sink(world, world.change, draws, drawn, out)
     if world.wetland is not None:
-        out["wetland_burial"] = _burial(world, world.wetland, draws)
+        _add_wetland(world, world.wetland, draws, out)
     return out
 
 
 def _add_pools(world: World, draws: Draws, out: dict[str, Array]) -> None:
     to_zones = world.classes.to_zones(world.zones)
     for terms in world.pools:
-        amount = np.broadcast_to(terms.amount, draws["area"]["class"].shape)
-        if terms.by_area:
-            amount = amount + draws["area"]["class"] * (terms.amount != 0)
+        amount = terms.amount + draws["area"]["class"] * (terms.amount != 0) * terms.per_ha
         in_zones = (amount @ to_zones) * draws[f"{terms.pool.name}_density"]
         out[f"biomass:{terms.pool.name}"] = in_zones * terms.pool.biomass_per_unit
         out[f"carbon:{terms.pool.name}"] = in_zones * terms.pool.carbon_per_unit
 
 
-def _burial(world: World, terms: WetlandTerms, draws: Draws) -> Array:
-    multipliers = draws["burial_rates"]
-    rate = np.array([item.burial_t_co2 for item in terms.rates])
+def _add_totals(world: World, out: dict[str, Array]) -> None:
+    """All pools together, and apart from that the pools without a provisional coefficient."""
+    pools = [name for name in out if name.startswith("carbon:")]
+    checked = [name for name in pools if name.partition(":")[2] not in world.provisional_pools]
+    out["carbon:total"] = sum((out[name] for name in pools), np.zeros(()))
+    out["co2_total"] = co2_t(out["carbon:total"])
+    if 0 < len(checked) < len(pools):
+        out["carbon_checked"] = sum((out[name] for name in checked), np.zeros(()))
+
+
+def _add_layers(
+    world: World, terms: LayerTerms, draws: Draws, arbor_t_c: Array, area_ha: Array, out: dict[str, Array]
+) -> None:
+    """Above and below ground of the trees, and the stocks beside them."""
+    to_zones, of_class = world.stock.to_zones(world.zones), world.classes.to_zones(world.zones)
+    kind = world.type_of_row
+    share = terms.root_share[kind] + terms.root_share_sd[kind] * draws["root_ratio"][:, None]
+    out["carbon_pool:above_ground"] = (arbor_t_c * (1 - share)) @ to_zones
+    out["carbon_pool:below_ground"] = (arbor_t_c * share) @ to_zones
+    bamboo_ha = (world.classes.column("area_ha") + draws["area"]["class"]) * terms.bamboo_rows
+    arbor, bamboo = layer_stocks(terms, draws["layers"], kind, area_ha, bamboo_ha)
+    for name, trees, canes in zip(LAYERS, arbor, bamboo, strict=True):
+        out[f"carbon_pool:{name}"] = trees @ to_zones + canes @ of_class
+
+
+def _add_sink(world: World, terms: ChangeTerms, draws: Draws, drawn: TypeDraws, out: dict[str, Array]) -> None:
+    """The sink, and its split by what became of the land."""
+    change = terms.strata.column("change_m3_yr") + draws["sampling"]["change"]
+    rows, to_zones = sink_t_co2_yr(terms, change, drawn), terms.strata.to_zones(world.zones)
+    out["sink"] = rows @ to_zones
+    component = terms.strata.frame["component"].to_numpy()
+    for name in COMPONENTS:
+        if (component == name).any():
+            out[f"sink:{name}"] = rows @ (to_zones * (component == name)[:, None])
+
+
+def _add_wetland(world: World, terms: WetlandTerms, draws: Draws, out: dict[str, Array]) -> None:
+    """Burial, methane, its CO2 equivalent, CO2 of newly flooded land and the net; positive = sink.
+
+    Methane and what follows from it hold for the forms of which methane is assessed.
+    """
+    burial_rate, methane_rate = draws["burial_rates"], draws["methane_rates"]
     marsh_ha = terms.marsh_ha + draws["area"]["class"] * (terms.marsh_ha != 0)
-    marsh = (marsh_ha @ world.classes.to_zones(world.zones)) * terms.marsh.burial_t_co2
-    return (multipliers[:, _rate_columns(terms)] * rate) @ terms.listed_ha + multipliers[:, [0]] * marsh
+    marsh_ha = marsh_ha @ world.classes.to_zones(world.zones)
+    columns = _rate_columns(terms)
+    burial = burial_rate[:, columns] * [item.burial_t_co2 for item in terms.rates] @ terms.listed_ha
+    out["wetland_burial"] = burial + burial_rate[:, [0]] * marsh_ha * terms.marsh.burial_t_co2
+    per_ha = methane_rate[:, 1:] * np.nan_to_num([item.methane_kg for item in terms.rates]) / 1000
+    methane = per_ha @ terms.listed_ha + methane_rate[:, [0]] * marsh_ha * terms.marsh.methane_kg / 1000
+    flooded = np.array([item.flooding_t_co2 for item in terms.rates]) @ terms.listed_ha
+    out["wetland_methane"] = methane
+    out["wetland_methane_co2e"] = -methane * terms.gwp.value
+    if flooded.any():
+        out["wetland_flooding"] = np.broadcast_to(-flooded, methane.shape)
+    out["wetland_net"] = out["wetland_burial"] + out["wetland_methane_co2e"] - flooded
 
 
 def _rate_columns(terms: WetlandTerms) -> list[int]:
@@ -166,6 +251,34 @@ def _burial_multipliers(world: World, rng: np.random.Generator, draws: int) -> A
     return np.stack(columns, axis=1)
 
 
+def _methane_rates(world: World) -> int:
+    return 1 if world.wetland is None else 1 + len(world.wetland.rates)
+
+
+def _methane_multipliers(world: World, rng: np.random.Generator, draws: int) -> Array:
+    """A multiplier for mapped marsh and for each listed form; small wetlands are marsh and share its error."""
+    if world.wetland is None:
+        return np.ones((draws, 1))
+    marsh = world.wetland.marsh
+    first = positive(rng, (draws,), marsh.methane_cv)
+    columns = [first if item == marsh else positive(rng, (draws,), item.methane_cv) for item in world.wetland.rates]
+    return np.stack([first, *columns], axis=1)
+
+
+def burial_cvs(world: World) -> Array:
+    """Coefficient of variation of each burial multiplier."""
+    return np.array([] if world.wetland is None else list(_distinct_rates(world.wetland).values()), dtype=np.float64)
+
+
+def methane_moves(world: World) -> Array:
+    """Matrix (sources, multipliers): what one standard deviation of each methane factor moves."""
+    if world.wetland is None:
+        return np.zeros((0, 1))
+    items = (world.wetland.marsh, *world.wetland.rates)
+    sources = list(dict.fromkeys(items))
+    return np.array([[item.methane_cv if item == source else 0.0 for item in items] for source in sources])
+
+
 def _change_rows(world: World) -> int:
     return 0 if world.change is None else len(world.change.strata.frame)
 
@@ -173,7 +286,18 @@ def _change_rows(world: World) -> int:
 def _field_errors(
     world: World, sampling: np.random.Generator, area: np.random.Generator, draws: int
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Errors of stock, change and areas.
+    """Errors of stock, change and areas in each realisation."""
+    rows = len(world.stock.frame)
+    z_stock, z_area = sampling.standard_normal((draws, rows)), area.standard_normal((draws, rows))
+    z_change = sampling.standard_normal((draws, _change_rows(world)))
+    z_class = area.standard_normal((draws, len(world.classes.frame)))
+    return field_errors(world, z_stock, z_area, z_change, z_class)
+
+
+def field_errors(
+    world: World, z_stock: Array, z_area: Array, z_change: Array, z_class: Array
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Errors of stock, change and areas from standard normal numbers, in which they are linear.
 
     A stock total carries the error of its area: with a mean volume v and an error of the mean independent of that of
     the area, their correlation is v x se(area) / se(stock). That part of the stock's error is drawn with the area's.
@@ -183,25 +307,21 @@ def _field_errors(
     value, area_ha = stock.column("stock_m3"), stock.column("area_ha")
     volume = np.divide(value, area_ha, out=np.zeros_like(value), where=area_ha > 0)
     share = np.divide(volume * area_se, se, out=np.zeros_like(se), where=se > 0).clip(0, 1)
-    z_stock = sampling.standard_normal((draws, len(se)))
-    z_area = area.standard_normal((draws, len(se)))
     if world.stock_covariance is not None:
         own, carried = correlated(z_stock, world.stock_covariance), np.zeros_like(z_area)
     else:
         own = deviations(z_stock, se * np.sqrt(1 - share**2), stock.keys, stock.city, stock.additive)
         carried = deviations(z_area, se * share, stock.keys, stock.city, stock.additive)
-    change = np.zeros((draws, 0))
+    change = np.zeros((len(z_change), 0))
     if world.change is not None:
         rows = world.change.strata
-        z = sampling.standard_normal((draws, len(rows.frame)))
-        change = deviations(z, rows.column("se"), rows.keys, rows.city, rows.additive)
+        change = deviations(z_change, rows.column("se"), rows.keys, rows.city, rows.additive)
     classes = world.classes
-    z = area.standard_normal((draws, len(classes.frame)))
     return (
         {"stock": own, "change": change},
         {
             "stock": carried,
             "stock_area": deviations(z_area, area_se, stock.keys, stock.city, stock.additive),
-            "class": deviations(z, classes.column("se"), classes.keys, classes.city, classes.additive),
+            "class": deviations(z_class, classes.column("se"), classes.keys, classes.city, classes.additive),
         },
     )

@@ -76,7 +76,7 @@ def difference(
     -------
     DataFrame
         ``zone, type, component, change_m3_yr, se, area_ha_yr``, ready for the account. A type that one date lacks
-        counts as zero there.
+        counts as zero there. The component is ``"unsplit"``: two totals do not say which hectares stayed forest.
 
     Raises
     ------
@@ -100,12 +100,38 @@ def difference(
         {
             "zone": merged["zone"],
             "type": merged["type"],
-            "component": "remaining",
+            "component": "unsplit",
             "change_m3_yr": (merged["stock_m3_2"] - merged["stock_m3_1"]) / years,
             "se": np.sqrt(variance.clip(lower=0)) / years,
             "area_ha_yr": (merged["area_ha_2"] - merged["area_ha_1"]) / years,
         }
     ).reset_index(drop=True)
+
+
+def definition_change(old: pd.DataFrame, new: pd.DataFrame, years: float) -> pd.DataFrame:
+    """What moves when one and the same date is counted under another rule, as rows that are never a sink.
+
+    Parameters
+    ----------
+    old, new : DataFrame
+        Growing stock of the same date by zone and type under the two rules.
+    years : float
+        Years of the period whose account the rows join.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`difference`, of the component ``"definition"``. Both tables come from one sample, so the rows carry
+        no error.
+
+    Raises
+    ------
+    InputError
+        If the zones differ or ``years`` is not positive.
+    """
+    same = "one date"
+    rows = difference(old, new, years, definition_before=same, definition_after=same, correlation=1.0)
+    return rows.assign(component="definition", se=0.0)
 
 
 def change_terms(change: Strata, stock: Strata, types: tuple[str, ...]) -> ChangeTerms:
@@ -136,7 +162,7 @@ def sink_t_co2_yr(terms: ChangeTerms, change_m3_yr: Array, drawn: TypeDraws) -> 
     """Annual sink of each row of a change table, t CO2/yr, shape (draws, rows).
 
     Remaining and converted forest: change x slope. Forest lost: its volume by the line of the stock and its area by
-    the intercept, since the whole stand goes. Change of definition: zero.
+    the intercept, since the whole stand goes; its area varies with its volume. Change of definition: zero.
 
     Parameters
     ----------
@@ -147,8 +173,11 @@ def sink_t_co2_yr(terms: ChangeTerms, change_m3_yr: Array, drawn: TypeDraws) -> 
     growth = (drawn.slope_change * drawn.carbon_fraction) @ terms.weights.T
     stand = (drawn.slope * drawn.carbon_fraction) @ terms.weights.T
     area = (drawn.intercept * drawn.carbon_fraction) @ terms.weights.T
-    per_m3 = terms.lost * stand + (1 - terms.lost) * growth
-    carbon = change_m3_yr * per_m3 + terms.lost * terms.strata.column("area_ha_yr") * area
+    volume, hectares = terms.strata.column("change_m3_yr"), terms.strata.column("area_ha_yr")
+    tied = (terms.lost > 0) & (volume < 0)
+    ha_per_m3 = np.divide(hectares, volume, out=np.zeros_like(volume), where=tied)
+    per_m3 = terms.lost * (stand + ha_per_m3 * area) + (1 - terms.lost) * growth
+    carbon = change_m3_yr * per_m3 + np.where(tied, 0.0, terms.lost * hectares) * area
     return co2_t(terms.counted * carbon)
 
 

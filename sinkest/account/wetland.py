@@ -40,6 +40,7 @@ BALANCE_COLUMNS = (
     "gwp_set",
     "provisional",
 )
+DEFAULT_METHANE = "methane"
 _FORM: Mapping[str, str] = MappingProxyType({"small_wetland": "marsh"})
 
 
@@ -51,6 +52,7 @@ class Rates:
     methane_kg: float
     flooding_t_co2: float
     burial_cv: float
+    methane_cv: float
     factors: tuple[Factor, ...]
 
     @property
@@ -76,6 +78,8 @@ class WetlandTerms:
         Its area.
     areas : DataFrame
         ``zone, kind, form, area_ha, se, sites``: all wetland areas, listed and mapped.
+    gwp : Factor
+        Of methane over 100 years.
     zones : tuple of str
         Zones with a wetland account; only the whole where a site does not say its zone.
     notes : tuple of Message
@@ -87,6 +91,7 @@ class WetlandTerms:
     marsh: Rates
     marsh_ha: Array
     areas: pd.DataFrame
+    gwp: Factor
     zones: tuple[str, ...]
     notes: tuple[Message, ...]
 
@@ -96,19 +101,20 @@ class WetlandTerms:
         used = [
             factor for item, row in zip(self.rates, self.listed_ha, strict=True) if row.any() for factor in item.factors
         ]
-        return tuple(dict.fromkeys((*used, *(self.marsh.factors if self.marsh_ha.any() else ()))))
+        return tuple(dict.fromkeys((*used, *(self.marsh.factors if self.marsh_ha.any() else ()), self.gwp)))
 
 
-def rates(coefficients: Coefficients, form: str) -> Rates:
+def rates(coefficients: Coefficients, form: str, methane_set: str = DEFAULT_METHANE) -> Rates:
     """Rates of a form of wetland: a kind, ``reservoir_old``, ``reservoir_young`` or ``water``.
 
     No credible default for burial exists for rivers, ponds, newly flooded land and water of unknown kind: zero is
-    booked. Methane of rivers and of water of unknown kind is not assessed: NaN.
+    booked. Methane of rivers and of water of unknown kind is not assessed: NaN. Another ``methane_set`` of the table
+    stands in for the forms it covers.
     """
     table = coefficients.wetland
     row = _FORM.get(form, form)
     burial = table.find("burial", "burial", row)
-    methane = table.find("methane", "methane", row)
+    methane = table.find(methane_set, "methane", row) or table.find(DEFAULT_METHANE, "methane", row)
     flooding = table.find("methane", "flooding_co2", row)
     downstream = table.find("methane", "downstream_ratio", "reservoir") if row.startswith("reservoir") else None
     used = tuple(factor for factor in (burial, methane, downstream, flooding) if factor is not None)
@@ -117,6 +123,7 @@ def rates(coefficients: Coefficients, form: str) -> Rates:
         methane_kg=math.nan if methane is None else methane.value * (1 + (downstream.value if downstream else 0.0)),
         flooding_t_co2=0.0 if flooding is None else co2_t(flooding.value),
         burial_cv=0.0 if burial is None else burial.relative_sigma,
+        methane_cv=0.0 if methane is None else methane.relative_sigma,
         factors=used,
     )
 
@@ -135,8 +142,15 @@ def gwp(coefficients: Coefficients, gwp_set: str) -> Factor:
     return coefficients.gwp.get(gwp_set, "gwp100", "methane")
 
 
-def balance(coefficients: Coefficients, areas: pd.DataFrame, gwp_set: str = "AR5") -> pd.DataFrame:
-    """Yearly balance of wetland areas.
+def balance(
+    coefficients: Coefficients,
+    areas: pd.DataFrame,
+    gwp_set: str = "AR5",
+    *,
+    methane_set: str = DEFAULT_METHANE,
+    trophic_state: str | None = None,
+) -> pd.DataFrame:
+    """Yearly balance of wetland areas; positive = sink.
 
     Parameters
     ----------
@@ -144,21 +158,31 @@ def balance(coefficients: Coefficients, areas: pd.DataFrame, gwp_set: str = "AR5
     areas : DataFrame
         ``zone, form, kind, area_ha, sites``.
     gwp_set : str
-        ``"AR5"`` (28) or another set of the table.
+        ``"AR5"`` (28) or another set of the table; the horizon is 100 years.
+    methane_set : str
+        Set of emission factors.
+    trophic_state : str, optional
+        ``"oligotrophic"`` ... ``"hypereutrophic"``: multiplies the methane of reservoirs older than 20 years.
 
     Returns
     -------
     DataFrame
-        A row for each zone and kind: number of sites, area, gross burial (t CO2/yr), methane (t CH4/yr), its CO2
-        equivalent, CO2 of newly flooded land, and the net. Methane and net are NaN where methane is not assessed.
+        A row for each zone and kind: number of sites, area, gross burial (t CO2/yr), methane that is emitted
+        (t CH4/yr), and as negative numbers its CO2 equivalent and the CO2 of newly flooded land; the net is the sum of
+        the three. Methane and net are NaN where methane is not assessed.
     """
     potential = gwp(coefficients, gwp_set)
+    alpha = None if trophic_state is None else coefficients.wetland.get("trophic", "trophic_multiplier", trophic_state)
     records = []
     for zone, kind, form, area, sites in areas[["zone", "kind", "form", "area_ha", "sites"]].to_numpy().tolist():
-        rate = rates(coefficients, form)
-        methane_t = area * rate.methane_kg / 1000
-        burial, flooding, equivalent = area * rate.burial_t_co2, area * rate.flooding_t_co2, methane_t * potential.value
-        net = burial - equivalent - flooding
+        rate = rates(coefficients, form, methane_set)
+        methane_t = area * rate.methane_kg / 1000 * (alpha.value if alpha and form == "reservoir_old" else 1.0)
+        burial, flooding, equivalent = (
+            area * rate.burial_t_co2,
+            -area * rate.flooding_t_co2,
+            -methane_t * potential.value,
+        )
+        net = burial + equivalent + flooding
         provisional = rate.provisional and area > 0
         records.append((zone, kind, sites, area, burial, methane_t, equivalent, flooding, net, gwp_set, provisional))
     frame = pd.DataFrame.from_records(records, columns=list(BALANCE_COLUMNS))
@@ -174,6 +198,7 @@ def wetland_terms(
     zones: Sequence[str],
     water_classes: Sequence[str],
     marsh_classes: Sequence[str],
+    gwp_set: str = "AR5",
 ) -> WetlandTerms:
     """Wetland areas from the site list and the map, without counting any hectare twice.
 
@@ -191,7 +216,10 @@ def wetland_terms(
         Zones of the account, in order.
     water_classes, marsh_classes : sequence of str
         Land-cover classes that are open water, and marsh.
+    gwp_set : str
+        See :func:`gwp`.
     """
+    potential = gwp(coefficients, gwp_set)
     listed = _listed(sites, zones)
     zoned = sites is None or bool((sites["zone"] != "").all())
     answered = tuple(zone for zone in zones if sites is not None or zone in classes.zones)
@@ -201,16 +229,30 @@ def wetland_terms(
     notes += water.notes + marsh.notes
     forms = tuple(sorted(set(listed["form"])))
     by_form = listed.pivot_table(index="form", columns="zone", values="area_ha", aggfunc="sum", fill_value=0.0)
+    areas = pd.concat([listed.assign(se=math.nan), water.areas, marsh.areas], ignore_index=True)
+    by_rate = tuple(rates(coefficients, form) for form in forms)
+    notes += _not_assessed(coefficients, areas)
     return WetlandTerms(
         forms=forms,
-        rates=tuple(rates(coefficients, form) for form in forms),
+        rates=by_rate,
         listed_ha=by_form.reindex(index=forms, columns=list(zones), fill_value=0.0).to_numpy(dtype=np.float64),
         marsh=rates(coefficients, "marsh"),
         marsh_ha=marsh.rows_ha,
-        areas=pd.concat([listed.assign(se=math.nan), water.areas, marsh.areas], ignore_index=True),
+        areas=areas,
+        gwp=potential,
         zones=answered if zoned else tuple(zone for zone in answered if zone == CITY),
         notes=tuple(notes),
     )
+
+
+def _not_assessed(coefficients: Coefficients, areas: pd.DataFrame) -> list[Message]:
+    """Water whose methane is not assessed, and which the methane and the net therefore leave out."""
+    city = areas[(areas["zone"] == CITY) & (areas["area_ha"] > 0)]
+    left = city[[math.isnan(rates(coefficients, form).methane_kg) for form in city["form"]]]
+    if left.empty:
+        return []
+    kinds = ", ".join(sorted(set(left["kind"])))
+    return [Message.of("account.methane_not_assessed", area=float(left["area_ha"].sum()), kinds=kinds)]
 
 
 class _Unlisted(NamedTuple):

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sinkest.account import notes as wording
-from sinkest.account.conversion import (
-    DEFAULT_ENSEMBLE,
-    DEFAULT_SET,
-    TYPE_MAP,
-    Coefficients,
-    compare_sets,
-    load_coefficients,
-)
+from sinkest.account.conversion import TYPE_MAP, Coefficients, compare_sets, load_coefficients
 from sinkest.account.factors import Factor, used_frame
-from sinkest.account.forest import MIN_VOLUME_M3_HA, area_pool, type_table, type_volumes, with_intercept
+from sinkest.account.forest import area_pool, type_table, type_volumes, with_intercept
+from sinkest.account.growth import GAIN_LOSS_COLUMNS, gain_loss
 from sinkest.account.inputs import CITY, Strata, area_table, change_table, stock_table
-from sinkest.account.montecarlo import MAX_DRAWS, MIN_DRAWS, Array, Draws, summarise, variance_shares
+from sinkest.account.labels import row_labels
+from sinkest.account.layers import layer_terms
+from sinkest.account.montecarlo import Array, Draws, Summary, summarise, variance_shares
+from sinkest.account.options import AccountOptions
+from sinkest.account.propagation import approach_1, comparison
+from sinkest.account.restoration import COLUMNS as RESTORATION_COLUMNS
+from sinkest.account.restoration import wetland_restoration
 from sinkest.account.rows import (
+    UNITS,
     Bookkeeping,
-    Label,
     account_rows,
     sink_detail,
     site_rows,
@@ -33,6 +33,7 @@ from sinkest.account.rows import (
     wetland_rows,
     zones_of,
 )
+from sinkest.account.sensitivity import CASES_COLUMNS, wetland_sensitivity
 from sinkest.account.simulation import PoolTerms, World, central, draw, evaluate
 from sinkest.account.sink import change_terms
 from sinkest.account.sites import check_sites, small_wetlands
@@ -40,84 +41,9 @@ from sinkest.account.wetland import WetlandTerms, balance, gwp, wetland_terms
 from sinkest.errors import InputError
 from sinkest.messages import Message
 
-SHARED = ("carbon:arbor", "carbon:total", "sink", "wetland_burial")
+SHARED = ("carbon:arbor", "carbon:total", "sink", "wetland_burial", "wetland_net")
 """Quantities whose variance is split by source of error."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccountOptions:
-    """How an account is made.
-
-    Attributes
-    ----------
-    year : int
-        Year of the stock.
-    definition_id : str
-        Definition the forest areas were estimated under; it travels with every forest figure.
-    conversion_set : str
-        Volume-to-biomass set that gives the values.
-    ensemble : mapping, optional
-        Set to its weight in the draws. By default the chosen set weighs as much as all its alternatives together, and
-        the alternatives are the default sets without provisional coefficients.
-    type_map : mapping
-        Forest type of the stock table to factor type, where it differs from the default map.
-    bamboo_class, oil_tea_class, shrub_class : str or None
-        Land-cover classes of the pools without growing stock; None leaves a pool out.
-    water_classes, marsh_classes : tuple of str
-        Land-cover classes of open water and marsh.
-    min_volume_m3_ha : float
-        Below this mean volume a stratum is converted by the slope alone.
-    gwp_set : str
-        Methane's global warming potential: ``"AR5"`` (28, the default), ``"AR6"`` (27.0 non-fossil), ...
-    corridor_included : bool
-        Whether corridor sites count among the small wetlands; by default they are counted apart.
-    level : float
-        Of the intervals.
-    draws : int
-        Realisations, at least 10,000.
-    simulated : bool
-        Whether the input comes from a simulation; carried into every row.
-    factor_tables : mapping
-        Table name to the path of a table of one's own.
-    """
-
-    year: int
-    definition_id: str
-    conversion_set: str = DEFAULT_SET
-    ensemble: Mapping[str, float] | None = None
-    type_map: Mapping[str, str] = field(default_factory=dict)
-    bamboo_class: str | None = "bamboo"
-    oil_tea_class: str | None = "oil_tea"
-    shrub_class: str | None = "shrub"
-    water_classes: tuple[str, ...] = ("water",)
-    marsh_classes: tuple[str, ...] = ("marsh",)
-    min_volume_m3_ha: float = MIN_VOLUME_M3_HA
-    gwp_set: str = "AR5"
-    corridor_included: bool = False
-    level: float = 0.95
-    draws: int = MIN_DRAWS
-    simulated: bool = False
-    factor_tables: Mapping[str, str | Path] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not MIN_DRAWS <= self.draws <= MAX_DRAWS:
-            raise InputError("account.draws", given=self.draws, least=MIN_DRAWS, most=MAX_DRAWS)
-        if not 0.5 < self.level < 1:
-            raise InputError("account.level", given=self.level)
-        if not self.min_volume_m3_ha >= 0:
-            raise InputError("account.min_volume", given=self.min_volume_m3_ha)
-
-    def weights(self) -> dict[str, float]:
-        """Weight of each conversion set in the draws."""
-        if self.ensemble is not None:
-            return dict(self.ensemble)
-        others = [name for name in DEFAULT_ENSEMBLE if name != self.conversion_set]
-        return {self.conversion_set: 0.5, **{name: 0.5 / len(others) for name in others}}
-
-    def pool_classes(self) -> dict[str, str]:
-        """Pool to its land-cover class."""
-        given = {"bamboo": self.bamboo_class, "oil_tea": self.oil_tea_class, "shrub": self.shrub_class}
-        return {name: value for name, value in given.items() if value is not None}
+BESIDE = ("layers", "root_ratio")
 
 
 @dataclass(frozen=True)
@@ -141,6 +67,14 @@ class AccountResult:
         What each conversion set makes of the same mean volumes.
     wetland : DataFrame
         Burial, methane, its CO2 equivalent and the net by zone and kind.
+    wetland_sensitivity : DataFrame
+        The whole's balance under other climate zones, trophic states, factors and warming potentials.
+    wetland_restoration : DataFrame
+        Restored sites before and after.
+    uncertainty : DataFrame
+        Error propagation (approach 1) beside the simulation (approach 2), for every quantity and zone.
+    gain_loss : DataFrame
+        Growth by age and removals beside the stock difference of the whole.
     """
 
     rows: pd.DataFrame
@@ -151,6 +85,10 @@ class AccountResult:
     sink_detail: pd.DataFrame
     conversion_sets: pd.DataFrame
     wetland: pd.DataFrame
+    wetland_sensitivity: pd.DataFrame
+    wetland_restoration: pd.DataFrame
+    uncertainty: pd.DataFrame
+    gain_loss: pd.DataFrame
 
 
 def carbon_account(
@@ -198,26 +136,34 @@ def carbon_account(
     first = draw(world, first_rng, options.draws)
     drawn = evaluate(world, first)
     summaries = {name: summarise(values, options.level) for name, values in drawn.items()}
-    keeping = Bookkeeping(options.year, options.level, options.definition_id, options.simulated)
-    records = account_rows(world, keeping, evaluate(world, central(world)), summaries, _labels(world))
-    notes = _notes(world, options)
+    keeping = Bookkeeping(
+        options.year, options.level, options.definition_id, options.simulated, options.accept_provisional
+    )
+    values = evaluate(world, central(world))
+    records = account_rows(world, keeping, values, summaries, row_labels(world))
     wetland = world.wetland
     if wetland is not None:
         records += wetland_rows(wetland, keeping)
+    notes = _notes(world, options, records)
     if checked is not None and wetland is not None:
         counted, remarks = small_wetlands(checked, options.corridor_included)
         records += site_rows(counted, wetland.zones, keeping)
         notes += remarks
     volumes = dict(zip(world.types.factor_types, world.types.volume_m3_ha.tolist(), strict=True))
+    check, growth_factors = _gain_loss(coefficients, world, values, options)
     return AccountResult(
         rows=tidy(records),
-        factors_used=used_frame(_factors(world)),
+        factors_used=used_frame([*_factors(world), *growth_factors]),
         shares=_shares(world, first, draw(world, second_rng, options.draws)),
         notes=tuple(notes),
         stock_detail=stock_detail(world),
         sink_detail=sink_detail(world),
         conversion_sets=compare_sets(coefficients, volumes),
         wetland=_balance(coefficients, wetland, options.gwp_set),
+        wetland_sensitivity=_sensitivity(coefficients, wetland, options.gwp_set),
+        wetland_restoration=_restoration(coefficients, sites, options),
+        uncertainty=_uncertainty(world, values, summaries, options.level),
+        gain_loss=check,
     )
 
 
@@ -246,7 +192,8 @@ def _world(
     mapped = classes.frame["class"].isin([*options.water_classes, *options.marsh_classes]).any()
     wetland = None
     if sites is not None or mapped:
-        wetland = wetland_terms(coefficients, sites, classes, zones, options.water_classes, options.marsh_classes)
+        kinds = (options.water_classes, options.marsh_classes)
+        wetland = wetland_terms(coefficients, sites, classes, zones, *kinds, options.gwp_set)
     return World(
         zones=zones,
         stock=stock,
@@ -254,9 +201,10 @@ def _world(
         type_of_row=np.array([types.index(name) for name in stock.frame["type"]], dtype=np.intp),
         intercept_used=with_intercept(stock.column("stock_m3"), stock.column("area_ha"), options.min_volume_m3_ha),
         classes=classes,
-        pools=_pools(coefficients, classes, options.pool_classes()),
+        pools=_pools(coefficients, classes, options),
         change=terms,
         wetland=wetland,
+        layers=layer_terms(coefficients, table, stock, classes, options.bamboo_class),
         stock_covariance=_covariance(stock, stock_covariance, len(stock_by_type)),
     )
 
@@ -269,16 +217,22 @@ def _zones(tables: list[Strata], sites: pd.DataFrame | None) -> tuple[str, ...]:
     return (CITY, *sorted(named - {CITY}))
 
 
-def _pools(coefficients: Coefficients, classes: Strata, pool_classes: Mapping[str, str]) -> tuple[PoolTerms, ...]:
+def _pools(coefficients: Coefficients, classes: Strata, options: AccountOptions) -> tuple[PoolTerms, ...]:
+    """Pools by area, and bamboo by counted culms or by culms a hectare where there are any."""
     pools = []
-    for name, land_cover in pool_classes.items():
+    for name, land_cover in options.pool_classes().items():
         rows = (classes.frame["class"] == land_cover).to_numpy()
         if not rows.any():
             continue
-        culms = np.nan_to_num(classes.column("culms")) * rows
-        by_culms = name == "bamboo" and not np.isnan(classes.column("culms")[rows]).any()
-        amount = culms if by_culms else classes.column("area_ha") * rows
-        pools.append(PoolTerms(area_pool(coefficients, name, by_culms), amount, not by_culms))
+        area = classes.column("area_ha") * rows
+        culms = classes.column("culms")
+        per_ha = options.bamboo_culms_per_ha
+        if name == "bamboo" and not np.isnan(culms[rows]).any():
+            pools.append(PoolTerms(area_pool(coefficients, name, True), np.nan_to_num(culms) * rows, 0.0))
+        elif name == "bamboo" and per_ha is not None:
+            pools.append(PoolTerms(area_pool(coefficients, name, True), area * per_ha, per_ha))
+        else:
+            pools.append(PoolTerms(area_pool(coefficients, name), area))
     return tuple(pools)
 
 
@@ -292,39 +246,71 @@ def _covariance(stock: Strata, given: Array | None, rows: int) -> Array | None:
     return matrix[np.ix_(order, order)]
 
 
-def _labels(world: World) -> dict[str, Label]:
-    table = world.types
-    arbor = any(factor.provisional for factor in table.factors)
-    everything = arbor or any(terms.pool.provisional for terms in world.pools)
-    labels = {f"biomass:{name}": Label(table.sets[0], arbor) for name in table.types}
-    labels["carbon:arbor"] = Label(table.sets[0], arbor)
-    for terms in world.pools:
-        method = "area_density" if terms.by_area else "culms"
-        note = "account.note_bamboo" if terms.pool.name == "bamboo" and terms.by_area else ""
-        for quantity in (f"biomass:{terms.pool.name}", f"carbon:{terms.pool.name}"):
-            labels[quantity] = Label(method, terms.pool.provisional, note)
-    labels["carbon:total"] = labels["co2_total"] = Label(table.sets[0], everything)
-    labels["sink"] = Label("stock_difference", arbor, "account.note_sink")
-    burial = world.wetland is not None and any(factor.provisional for factor in world.wetland.factors)
-    labels["wetland_burial"] = Label("gross_burial", burial, "account.note_burial")
-    return labels
-
-
-def _notes(world: World, options: AccountOptions) -> list[Message]:
+def _notes(world: World, options: AccountOptions, records: list[dict[str, Any]]) -> list[Message]:
     notes = wording.conversion_notes(world, options.min_volume_m3_ha)
     notes += wording.table_notes(world.stock, "stock_by_type") + wording.table_notes(world.classes, "class_area")
     if world.change is not None:
         notes += wording.table_notes(world.change.strata, "change")
     notes += wording.pool_notes(terms.pool for terms in world.pools)
+    notes += wording.layer_notes(world)
     notes += wording.sink_notes(world, sink_detail(world))
     if world.wetland is not None:
-        notes += [Message.of("account.burial_gross"), *world.wetland.notes]
-    return notes + wording.provisional_note(_factors(world))
+        horizon = Message.of("account.wetland_horizon", set=options.gwp_set, gwp=world.wetland.gwp.value)
+        notes += [Message.of("account.burial_gross"), horizon, *world.wetland.notes]
+    return notes + wording.provisional_notes(_factors(world), records)
 
 
 def _factors(world: World) -> list[Factor]:
     pools = [factor for terms in world.pools for factor in terms.pool.factors]
-    return [*world.types.factors, *pools, *(() if world.wetland is None else world.wetland.factors)]
+    layers = () if world.layers is None else world.layers.factors
+    return [*world.types.factors, *pools, *layers, *(() if world.wetland is None else world.wetland.factors)]
+
+
+def _gain_loss(
+    coefficients: Coefficients, world: World, values: Mapping[str, Array], options: AccountOptions
+) -> tuple[pd.DataFrame, tuple[Factor, ...]]:
+    """The check of the whole's sink by growth and removals, where there is a sink of the whole."""
+    if world.change is None or CITY not in world.change.strata.zones or CITY not in world.stock.zones:
+        return pd.DataFrame(columns=list(GAIN_LOSS_COLUMNS)), ()
+    table, layers = world.types, world.layers
+    to_city = world.stock.to_zones([CITY])[:, 0]
+    of_type = [to_city * (world.type_of_row == index) for index in range(len(table.types))]
+    area, stock = ([float(world.stock.column(name) @ rows) for rows in of_type] for name in ("area_ha", "stock_m3"))
+    return gain_loss(
+        coefficients,
+        table.types,
+        table.factor_types,
+        area,
+        slope_t_c_m3=(table.slope_change[0] * table.carbon_fraction[0]).tolist(),
+        root_share=[0.0] * len(area) if layers is None else layers.root_share.tolist(),
+        stock_m3=stock,
+        sink_t_co2_yr=float(values["sink"][0, world.zones.index(CITY)]),
+        ages=options.stand_ages,
+        removals=options.removals,
+    )
+
+
+def _uncertainty(
+    world: World, values: Mapping[str, Array], summaries: Mapping[str, Summary], level: float
+) -> pd.DataFrame:
+    """Both approaches for every quantity, in the zones that have an answer."""
+    units = {name: UNITS[name.partition(":")[0]] for name in values}
+    table = comparison(values, approach_1(world), summaries, world.zones, units, level)
+    answered = {name: set(zones_of(world, name)[0]) for name in values}
+    keep = [zone in answered[name] for name, zone in zip(table["quantity"], table["zone"], strict=True)]
+    return table[keep].reset_index(drop=True)
+
+
+def _sensitivity(coefficients: Coefficients, wetland: WetlandTerms | None, gwp_set: str) -> pd.DataFrame:
+    if wetland is None or CITY not in wetland.zones:
+        return pd.DataFrame(columns=list(CASES_COLUMNS))
+    return wetland_sensitivity(coefficients, wetland.areas[wetland.areas["zone"] == CITY], gwp_set)
+
+
+def _restoration(coefficients: Coefficients, sites: pd.DataFrame | None, options: AccountOptions) -> pd.DataFrame:
+    if sites is None:
+        return pd.DataFrame(columns=list(RESTORATION_COLUMNS))
+    return wetland_restoration(coefficients, sites, options.year, options.gwp_set)
 
 
 def _balance(coefficients: Coefficients, wetland: WetlandTerms | None, gwp_set: str) -> pd.DataFrame:
@@ -336,9 +322,12 @@ def _balance(coefficients: Coefficients, wetland: WetlandTerms | None, gwp_set: 
 
 def _shares(world: World, first: Draws, second: Draws) -> pd.DataFrame:
     """Variance shares of the main quantities, for every zone with an answer."""
+    # the stocks beside the trees touch none of these quantities
+    lean = replace(world, layers=None)
+    first, second = ({name: part for name, part in draws.items() if name not in BESIDE} for draws in (first, second))
 
     def main(draws: Draws) -> dict[str, Array]:
-        return {name: values for name, values in evaluate(world, draws).items() if name in SHARED}
+        return {name: values for name, values in evaluate(lean, draws).items() if name in SHARED}
 
     records = []
     for quantity, groups in variance_shares(main, first, second).items():
