@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,49 +118,56 @@ def draw_reference(config: Path, out: Path | None = None, options: ReferenceOpti
 def plan_points(strata: MapStrata, options: ReferenceOptions) -> Allocation:
     """How many points each stratum gets.
 
+    Spreads are those of a 0/1 variable with the expected share of forest. The standard error is without correction for
+    finite populations, as the estimate's own: points stand for land, of which pixels are only the listing.
+
     Raises
     ------
     InputError
         If the count does not reach the floors, the standard error cannot be had, or takes more points than anybody
         interprets.
     """
+    sd = {name: proportion_sd(share) for name, share in strata.forest_share.items()}
     given: dict[str, Any] = {
         "stratum_weight": strata.area_ha.sum(axis=0).to_dict(),
-        "sd": {name: proportion_sd(share) for name, share in strata.forest_share.items()},
+        "sd": sd,
         "rule": options.allocation,
         "floor": options.minimum,
         "mean": strata.forest_share,
-        "stratum_size": strata.counts,
     }
+    pixels = sum(strata.counts.values())
     if options.count is None:
-        plan = _for_se(DEFAULT_SE if options.se is None else options.se, given, strata)
+        se = DEFAULT_SE if options.se is None else options.se
+        if not (math.isfinite(se) and se > 0):
+            raise InputError("sample.wanted_se", se=f"{se:g}")
+        plan = _within(strata, lambda **limits: sample_size(se / 100.0, **given, **limits))
+        if plan.n > pixels / 2:
+            raise InputError("sample.se_out_of_reach", se=f"{se:g}", pixels=pixels)
     else:
+        count = options.count
         least = sum(min(options.minimum, size) for size in strata.counts.values())
-        most = sum(strata.counts.values())
-        if not least <= options.count <= most:
-            raise InputError(
-                "sample.count_out_of_range",
-                count=options.count,
-                least=least,
-                most=most,
-                strata=len(strata.names),
-                minimum=options.minimum,
-            )
-        plan = allocate(options.count, **given)
+        if not least <= count <= pixels:
+            limits = {"least": least, "most": pixels, "strata": len(strata.names), "minimum": options.minimum}
+            raise InputError("sample.count_out_of_range", count=count, **limits)
+        plan = _within(strata, lambda **limits: allocate(count, **given, **limits))
     if plan.n > LARGEST:
         raise InputError("sample.too_many", n=plan.n, limit=LARGEST)
-    return plan
+    weight = strata.area_ha.sum(axis=0) / strata.area_ha.to_numpy().sum()
+    variance = sum(float(weight[name]) ** 2 * sd[name] ** 2 / n for name, n in plan.by_stratum.items() if n > 0)
+    return replace(plan, se=math.sqrt(variance))
 
 
-def _for_se(se: float, given: dict[str, Any], strata: MapStrata) -> Allocation:
-    if not (math.isfinite(se) and se > 0):
-        raise InputError("sample.wanted_se", se=f"{se:g}")
+def _within(strata: MapStrata, make: Callable[..., Allocation]) -> Allocation:
+    """A plan that no stratum is too small for."""
     try:
-        return sample_size(se / 100.0, **given)
+        plan = make()
+        if all(n <= strata.counts[name] for name, n in plan.by_stratum.items()):
+            return plan
     except InputError as error:
-        if error.key != "smallarea.se_out_of_reach":
+        # floors above the size of a stratum, which the limits lower
+        if error.key != "smallarea.cannot_allocate":
             raise
-        raise InputError("sample.se_out_of_reach", se=f"{se:g}", pixels=sum(strata.counts.values())) from error
+    return make(stratum_size=strata.counts)
 
 
 def _neutral(names: tuple[str, ...], rng: np.random.Generator) -> dict[str, str]:
