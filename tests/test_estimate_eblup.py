@@ -11,24 +11,16 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import linalg, optimize, stats
 
 from sinkest.errors import InputError
 from sinkest.estimate.nestederror import Moments, maximise
 from sinkest.estimate.smallarea import eblup_unit, fay_herriot, smooth_variances
 
-# Average expenditure on fresh milk in 43 small areas (Arora & Lahiri 1997; You & Chapman 2006)
-MILK = [
-    1.099, 1.075, 1.105, 0.628, 0.753, 0.981, 1.257, 1.095, 1.405, 1.356, 0.615, 1.460, 1.338, 0.854, 1.176, 1.111,
-    1.257, 1.430, 1.278, 1.292, 1.002, 1.183, 1.044, 1.267, 1.193, 0.791, 0.795, 0.759, 0.796, 0.565, 0.886, 0.952,
-    0.807, 0.582, 0.684, 0.787, 0.440, 0.759, 0.770, 0.800, 0.756, 0.865, 0.640,
-]  # fmt: skip
-MILK_SD = [
-    0.163, 0.080, 0.083, 0.109, 0.119, 0.141, 0.202, 0.127, 0.168, 0.178, 0.100, 0.201, 0.148, 0.143, 0.149, 0.145,
-    0.135, 0.172, 0.137, 0.163, 0.125, 0.247, 0.140, 0.171, 0.106, 0.121, 0.121, 0.259, 0.106, 0.089, 0.225, 0.205,
-    0.119, 0.067, 0.106, 0.126, 0.092, 0.132, 0.100, 0.113, 0.083, 0.121, 0.129,
-]  # fmt: skip
-MILK_X = pd.DataFrame({f"area{k}": [float(a == k) for a in [1] * 7 + [2] * 7 + [3] * 11 + [4] * 18] for k in (2, 3, 4)})
+# Twelve domains in two groups, with unequal sampling variances
+DIRECT = np.array([4.1, 5.6, 3.2, 6.4, 5.1, 4.4, 8.3, 7.1, 9.9, 6.2, 8.8, 10.4])
+SAMPLING = np.array([0.2, 0.9, 0.4, 1.6, 0.3, 0.7, 0.5, 1.1, 2.0, 0.3, 0.6, 1.4])
+GROUP = pd.DataFrame({"second": [0.0] * 6 + [1.0] * 6})
 
 
 @pytest.fixture(scope="module")
@@ -293,18 +285,34 @@ def test_bad_unit_samples_are_refused(changes: dict, key: str) -> None:
     assert str(caught.value)
 
 
-# Area level: published numbers
+# Area level: an independent calculation with full matrices
 
 
-def test_milk_by_reml_is_as_published() -> None:
-    # R package sae, mseFH; it stops its search within 1e-4, so its last digits differ from the optimum's
-    found = fay_herriot(MILK, np.square(MILK_SD), MILK_X)
-    assert found.domain_variance == pytest.approx(0.01855022, rel=1e-5)
-    assert found.beta.tolist() == pytest.approx([0.9681890, 0.1327801, 0.2269462, -0.2413011], rel=2e-6)
-    assert found.table["estimate"].tolist()[:8] == pytest.approx(
-        [1.0219703, 1.0476018, 1.0679513, 0.7608170, 0.8461574, 0.9743727, 1.0584523, 1.0977762], abs=1e-6
-    )
-    assert found.table["mse"].tolist()[:3] == pytest.approx([0.013460220, 0.005372876, 0.005701990], rel=1e-5)
+def test_reml_is_the_mixed_model_solved_at_the_maximum_of_its_likelihood() -> None:
+    x, psi = np.column_stack([np.ones(12), GROUP["second"]]), np.diag(SAMPLING)
+
+    def contrasts(a: float) -> float:
+        # the likelihood of 10 contrasts that are free of the coefficients, which is what "restricted" means
+        free = linalg.null_space(x.T)
+        return -stats.multivariate_normal(cov=free.T @ (psi + a * np.eye(12)) @ free).logpdf(DIRECT @ free)
+
+    a = optimize.minimize_scalar(contrasts, bounds=(1e-6, 20.0), method="bounded", options={"xatol": 1e-10}).x
+    # Henderson's equations for the coefficients and the domain effects together
+    weight = np.linalg.inv(psi)
+    left = np.block([[x.T @ weight @ x, x.T @ weight], [weight @ x, weight + np.eye(12) / a]])
+    solved = np.linalg.solve(left, np.concatenate([x.T @ weight @ DIRECT, weight @ DIRECT]))
+    found = fay_herriot(DIRECT, SAMPLING, GROUP)
+    assert found.domain_variance == pytest.approx(a, rel=1e-5)
+    assert found.beta.tolist() == pytest.approx(solved[:2].tolist(), rel=1e-6)
+    assert found.table["estimate"].tolist() == pytest.approx((x @ solved[:2] + solved[2:]).tolist(), rel=1e-6)
+    # the errors of these predictions have the inverse of the same equations as covariance; on top of that comes
+    # 2 psi^2 / (psi + a)^3 V(a), with V(a) from the expected information of the likelihood
+    every = np.hstack([x, np.eye(12)])
+    inside = np.diag(every @ np.linalg.inv(left) @ every.T)
+    inverse = np.linalg.inv(psi + a * np.eye(12))
+    spread = 2.0 / np.trace(inverse @ inverse)
+    expected = inside + 2 * SAMPLING**2 / (SAMPLING + a) ** 3 * spread
+    assert found.table["mse"].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
 
 
 # Area level: closed forms and brute force
@@ -381,10 +389,11 @@ def test_area_level_errors_are_what_they_claim() -> None:
 
 
 def test_area_level_bootstrap_agrees_with_prasad_rao() -> None:
-    analytic = fay_herriot(MILK, np.square(MILK_SD), MILK_X).table["mse"]
-    found = fay_herriot(
-        MILK, np.square(MILK_SD), MILK_X, mse="bootstrap", n_bootstrap=100, rng=np.random.default_rng(2)
-    )
+    rng = np.random.default_rng(2)
+    psi = rng.uniform(0.3, 1.5, 40)
+    direct = 5.0 + rng.normal(0.0, 1.0, 40) + rng.normal(size=40) * np.sqrt(psi)
+    analytic = fay_herriot(direct, psi).table["mse"]
+    found = fay_herriot(direct, psi, mse="bootstrap", n_bootstrap=100, rng=rng)
     assert (found.table["mse"] / analytic).mean() == pytest.approx(1.0, abs=0.12)
     assert found.mse_method == "bootstrap"
 
