@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -237,7 +238,7 @@ class _Plan:
         """Means, what each stratum adds to their covariance, degrees of freedom of each part, scores and notes."""
         if self.coordinates is not None:
             scores = self._scores(values)
-            around = Neighbourhoods.of(self.coordinates, len(scores))
+            around = self.around
             away = around.differences(scores)
             spare = float(max(self.units.total - len(self.units.labels), 1))
             return (
@@ -266,12 +267,20 @@ class _Plan:
         known = np.isfinite(values).all(axis=0)
         out = np.full(values.shape[1], np.nan)
         table = values[:, known]
-        if self.coordinates is not None or self.units.crossed():
+        if self.coordinates is not None:
+            out[known] = (1.0 - self.fraction.min()) * (self.around.differences(self._scores(table)) ** 2).sum(axis=0)
+        elif self.units.crossed():
             out[known] = np.diagonal(self.covariances(table)[1].sum(axis=0))
         else:
             found = moments(self.units, table, diagonal=True)
             out[known] = combine(found, self.weight, self.scheme, self.fraction)[1].sum(axis=0)
         return out.clip(min=0.0)
+
+    @cached_property
+    def around(self) -> Neighbourhoods:
+        """Neighbours of each unit."""
+        places = np.empty((0, 2)) if self.coordinates is None else self.coordinates
+        return Neighbourhoods.of(places, len(self.units.count))
 
     def _scores(self, values: Floats) -> Floats:
         influence = self.units.influence(values, self.units.means(values))

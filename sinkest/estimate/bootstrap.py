@@ -134,9 +134,12 @@ def cluster_bootstrap(
     if not np.isfinite(estimate).all():
         raise InputError("smallarea.statistic_not_finite")
     replicates, failed = [], 0
+    size = np.array([len(members) for members in rows])
+    order, start = np.concatenate(rows), np.cumsum(size) - size
     for _ in range(n_bootstrap):
-        drawn = [group[rng.integers(len(group), size=len(group))] for group in groups]
-        taken = np.concatenate([rows[i] for group in drawn for i in group])
+        drawn = np.concatenate([group[rng.integers(len(group), size=len(group))] for group in groups])
+        sizes = size[drawn]
+        taken = order[np.repeat(start[drawn] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())]
         try:
             value = np.atleast_1d(np.asarray(statistic(taken), dtype=np.float64))
         except (InputError, np.linalg.LinAlgError):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from sinkest.errors import InputError
 from sinkest.messages import Message, text
@@ -40,10 +40,10 @@ def quantile(level: float, df: float | None = None) -> float:
         raise InputError("estimate.level", level=level)
     tail = 0.5 + level / 2.0
     if df is None or math.isinf(df):
-        return float(stats.norm.ppf(tail))
+        return float(special.ndtri(tail))
     if not df > 0:
         return math.nan
-    return float(stats.t.ppf(tail, df))
+    return float(special.stdtrit(df, tail))
 
 
 @dataclass(frozen=True, kw_only=True)

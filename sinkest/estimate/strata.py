@@ -111,8 +111,15 @@ class Units:
         """Sampling units by stratum."""
         if self.cluster is None:
             return self.sums(self.count)
-        pairs = np.unique(np.column_stack([self.stratum, self.cluster]), axis=0)
-        return np.bincount(pairs[:, 0], minlength=len(self.labels)).astype(np.float64)
+        return np.bincount(self.pairs()[0], minlength=len(self.labels)).astype(np.float64)
+
+    def pairs(self) -> tuple[Integers, Integers]:
+        """Stratum of each pair of stratum and cluster that occurs, and the pair that each row belongs to."""
+        if self.cluster is None:
+            raise InputError("estimate.too_few", name="cluster", given=0, expected=2)
+        clusters = int(self.cluster.max()) + 1
+        code, where = np.unique(self.stratum * clusters + self.cluster, return_inverse=True)
+        return code // clusters, where
 
     @property
     def total(self) -> int:
@@ -123,8 +130,7 @@ class Units:
         """Whether a cluster reaches over several strata."""
         if self.cluster is None:
             return False
-        pairs = np.unique(np.column_stack([self.stratum, self.cluster]), axis=0)
-        return len(pairs) > len(np.unique(self.cluster))
+        return len(self.pairs()[0]) > len(np.unique(self.cluster))
 
     def means(self, values: Floats) -> Floats:
         """Ratio of the weighted sums of values and observed parts, by stratum, shape (H, k)."""
@@ -157,10 +163,10 @@ def moments(units: Units, values: Floats, *, diagonal: bool = False) -> Moments:
     scores = units.influence(values, means)
     stratum, count = units.stratum, units.count
     if units.cluster is not None:
-        pairs, where = np.unique(np.column_stack([units.stratum, units.cluster]), axis=0, return_inverse=True)
-        summed = np.zeros((len(pairs), values.shape[1]))
-        np.add.at(summed, where.ravel(), scores * count[:, None])
-        scores, stratum, count = summed, pairs[:, 0].astype(np.intp), np.ones(len(pairs))
+        home, where = units.pairs()
+        summed = np.zeros((len(home), values.shape[1]))
+        np.add.at(summed, where, scores * count[:, None])
+        scores, stratum, count = summed, home, np.ones(len(home))
     n = units.sampled()
     outer = scores**2 if diagonal else scores[:, :, None] * scores[:, None, :]
     squares = np.zeros((len(units.labels), *outer.shape[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -48,20 +49,27 @@ class Neighbourhoods:
             raise InputError("estimate.coordinates_shape", shape=points.shape, n=n)
         require_rows("coordinates", n, neighbours + 1)
         tree = cKDTree(points)
-        reach = tree.query(points, k=neighbours + 1)[0][:, -1]
-        # grids carry rounded coordinates: neighbours that are equally far on paper differ in the last digits
-        around = tree.query_ball_point(points, reach * (1.0 + 1e-6), return_sorted=True)
-        size = np.array([len(group) for group in around])
-        member = np.fromiter((unit for group in around for unit in group), dtype=np.intp, count=int(size.sum()))
-        return cls(member, np.repeat(np.arange(n, dtype=np.intp), size), size.astype(np.float64))
+        wanted = min(2 * neighbours + 5, n)
+        while True:
+            distance, unit = tree.query(points, k=wanted)
+            # grids carry rounded coordinates: neighbours that are equally far on paper differ in the last digits
+            near = distance <= distance[:, neighbours, None] * (1.0 + 1e-6)
+            if wanted == n or not near[:, -1].any():
+                break
+            wanted = min(2 * wanted, n)
+        centre, place = np.nonzero(near)
+        return cls(unit[centre, place].astype(np.intp), centre, near.sum(axis=1).astype(np.float64))
 
     def differences(self, values: Floats) -> Floats:
         """Units less the mean around them, scaled so that their squares sum to the variance; shape of the values."""
-        total = np.zeros_like(values)
-        np.add.at(total, self.centre, values[self.member])
-        shape = (-1, *[1] * (values.ndim - 1))
-        size = self.size.reshape(shape)
-        return (values - total / size) * np.sqrt(size / (size - 1.0))
+        size = self.size.reshape(-1, *[1] * (values.ndim - 1))
+        return (values - self._sums @ values / size) * np.sqrt(size / (size - 1.0))
+
+    @cached_property
+    def _sums(self) -> sparse.csr_matrix:
+        """Matrix that adds up each neighbourhood."""
+        n = len(self.size)
+        return sparse.csr_matrix((np.ones(len(self.member)), (self.centre, self.member)), shape=(n, n))
 
     def variance(self, scores: Floats) -> float:
         """Sum of the squared differences."""
@@ -73,10 +81,11 @@ class Neighbourhoods:
         It is a quadratic form ``u' Q u``, of which the variance is ``2 tr(Q^2) + excess * sum(Q_ii^2)`` times ``s^4``,
         so ``df = 2 tr(Q)^2`` over that. Differences overlap: on a square grid normal scores give about n / 1.6.
         """
+        # a unit is the first of its own neighbourhood, unless several stand on one spot
+        own = (self.centre == self.member) - 1.0 / self.size[self.centre]
+        weighted = own * np.sqrt(self.size / (self.size - 1.0))[self.centre]
         n = len(self.size)
-        weight = np.sqrt(self.size / (self.size - 1.0))
-        mean = sparse.csr_matrix((1.0 / self.size[self.centre], (self.centre, self.member)), shape=(n, n))
-        contrast = sparse.diags(weight) @ (sparse.identity(n) - mean)
+        contrast = sparse.csr_matrix((weighted, (self.centre, self.member)), shape=(n, n))
         form = (contrast.T @ contrast).tocsr()
         diagonal = form.diagonal()
         # the second term never outweighs the first: an excess kurtosis is at least -2
