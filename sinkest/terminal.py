@@ -86,6 +86,7 @@ def listen() -> Iterator[Bars]:
 def show_summary(run: Path) -> None:
     """Print the summary of a finished run and where its report lies."""
     from sinkest.report.summary import banners, summary
+    from sinkest.report.units import MISSING
     from sinkest.runstore import RunStore
     from sinkest.stages.publish import NAME, PAGE, report_data
 
@@ -97,10 +98,18 @@ def show_summary(run: Path) -> None:
     for banner in banners(data, language):
         console.print(banner, style="bold red", markup=False)
     table = Table(title=f"{data.city(language)} {data.year}")
-    for column in ("quantity", "estimate", "interval", "target", "verdict"):
-        table.add_column(text(f"terminal.{column}"), justify="left" if column == "quantity" else "right")
+    heads = (
+        text("terminal.quantity"),
+        f"{text('terminal.estimate')}\n{text('terminal.interval')}",
+        text("terminal.target"),
+        text("terminal.verdict"),
+    )
+    for head in heads:
+        # a figure may go on to a second line, never lose a digit
+        table.add_column(head, justify="left" if head == heads[0] else "right", overflow="fold")
     for row in summary(data, language):
-        table.add_row(*(escape(cell) for cell in row))
+        estimate = row.estimate if row.interval == MISSING else f"{row.estimate}\n{row.interval}"
+        table.add_row(*(escape(cell) for cell in (row.label, estimate, row.target, row.verdict)))
     console.print(table)
     page = store.folder(NAME) / PAGE
     console.print(text("terminal.report_at", file=page), markup=False, highlight=False, soft_wrap=True)
@@ -117,7 +126,7 @@ def show_doctor(findings: Sequence[Finding]) -> None:
     """Print what is ready and what is not."""
     table = Table(title=text("doctor.title"))
     for _ in range(3):
-        table.add_column()
+        table.add_column(overflow="fold")
     table.show_header = False
     for finding in findings:
         colour = _COLOURS[finding.state]
