@@ -555,6 +555,17 @@ def test_mean_residual_weighting_is_the_survey_regression_estimator() -> None:
     assert table.loc["b", "variance"] == pytest.approx(residual.var(ddof=1) / len(residual))
 
 
+def test_modified_greg_of_a_domain_without_spread_borrows_it_and_says_so() -> None:
+    # y = x but for +-1 in "b": the slope and the level of all six are 1 and 0, residuals 0, 0, 0 and 1, -2, 1
+    y, x = [1.0, 2.0, 3.0, 2.0, 0.0, 4.0], [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+    means, size = {"a": 2.0, "b": 2.0}, {"a": 30, "b": 30}
+    table = modified_greg(y, x, list("aaabbb"), means, size, weighting="domain_mean", fpc=False)
+    # squares 1 + 4 + 1 over the 6 - 2 degrees of freedom within domains, divided by 3 plots
+    assert table.loc["a", "variance"] == pytest.approx(6 / 4 / 3)
+    assert table["note"].tolist() == ["smallarea.flat_domain", ""]
+    assert table["df"].tolist() == [4.0, 2.0]
+
+
 def test_modified_greg_of_a_domain_without_plots_is_synthetic_and_says_so() -> None:
     data = greg_sample()
     data["domain_x_mean"].loc["empty"] = [0.5, 0.5]

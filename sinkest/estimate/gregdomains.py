@@ -6,13 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError
 from sinkest.estimate import checks
+from sinkest.estimate.checks import Floats
 from sinkest.estimate.domainmeans import domain_labels, domain_means, in_domain, require_overlap, sizes
+from sinkest.estimate.freedom import effective
 from sinkest.estimate.regression import auxiliaries, keep_independent, least_squares
+
+# a spread below this share of what is usual comes from rounding
+_FLAT = 1e-12
 
 
 def modified_greg(
@@ -60,7 +66,8 @@ def modified_greg(
     DataFrame
         Indexed by domain: estimate (mean per unit), variance, se, n, df, synthetic (the regression part alone), note. A
         domain without units has its synthetic estimate and no variance; one with a single unit no variance; one without
-        auxiliary means nothing. The note says so.
+        auxiliary means nothing; one whose units all have the same residual (a town, say, without a stand in the sample)
+        the variance within all domains. The note says so.
 
     Raises
     ------
@@ -91,6 +98,7 @@ def modified_greg(
     kept, notes = keep_independent(table.design, table.names)
     fit = least_squares(table.design[:, kept], response)
     population = float(sum(size.values()))
+    pooled = _pooled(fit.residual, labels)
     rows = []
     for label in domains:
         known, residual = means.row(label), fit.residual[labels == label]
@@ -100,20 +108,33 @@ def modified_greg(
         scale = population / n * count / size[label] if weighting == "expansion" else 1.0
         share = n / population if weighting == "expansion" else count / size[label]
         correction = scale * float(residual.mean()) if count else 0.0
-        variance = math.nan
+        variance, df = math.nan, count - 1.0
+        flat = count > 1 and pooled > 0 and float(residual.var(ddof=1)) <= _FLAT * pooled
         if count > 1 and known is not None:
-            variance = (1.0 - share * fpc) * scale**2 * float(residual.var(ddof=1)) / count
-        key = _note(known is not None, count)
+            unit = pooled if flat else float(residual.var(ddof=1))
+            variance = (1.0 - share * fpc) * scale**2 * unit / count
+            df = float(len(labels) - len(drawn)) if flat else effective(residual - residual.mean(), df)
+        key = _note(known is not None, count, flat)
         if key:
             notes = (*notes, in_domain(label, key))
-        rows.append((synthetic + correction, variance, math.sqrt(variance), count, count - 1.0, synthetic, key))
+        rows.append((synthetic + correction, variance, math.sqrt(variance), count, df, synthetic, key))
     columns = ["estimate", "variance", "se", "n", "df", "synthetic", "note"]
     result = pd.DataFrame(rows, index=pd.Index(domains, name="domain", tupleize_cols=False), columns=columns)
     result.attrs["notes"] = (*means.notes, *notes)
     return result
 
 
-def _note(known: bool, n: int) -> str:
+def _pooled(residual: Floats, labels: NDArray[Any]) -> float:
+    """Variance of the residuals within domains, over all of them."""
+    code, names = pd.factorize(labels)
+    n = np.bincount(code)
+    away = residual - (np.bincount(code, residual) / n)[code]
+    return float((away**2).sum()) / (len(residual) - len(names)) if len(residual) > len(names) else 0.0
+
+
+def _note(known: bool, n: int, flat: bool) -> str:
     if not known:
         return "smallarea.no_true_means"
+    if flat:
+        return "smallarea.flat_domain"
     return {0: "smallarea.synthetic_only", 1: "smallarea.one_plot_in_domain"}.get(n, "")
