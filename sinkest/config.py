@@ -148,6 +148,13 @@ class FeaturesSection(Section):
     dilate_px: int = Field(1, ge=0, le=20, description="pixels by which clouds and shadows are widened")
     gap_fill: Literal["none", "year"] = Field("year", description="'year': a blind season takes the year's")
 
+    @model_validator(mode="after")
+    def _once(self) -> FeaturesSection:
+        for name in ("bands", "radar_bands", "indices"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise _problem("duplicate", what=f"features.{name}")
+        return self
+
 
 class LandCoverClass(Section):
     """A class of the land-cover map."""

@@ -13,16 +13,22 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import sinkest
 from sinkest.errors import InputError, RunError
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks; two programs in one folder go unnoticed there
+    fcntl = None  # type: ignore[assignment]
+
 MANIFEST = "manifest.json"
+OWNER, LOCK = ".owner.json", ".lock"
 _CHUNK = 1 << 20
 
 
@@ -154,9 +160,12 @@ class RunStore:
     ----------
     root : Path
         The folder; created at the first write.
+    keeps_hashes : bool
+        Whether hashes of inputs are remembered on disk for the next time.
     """
 
     root: Path
+    keeps_hashes: bool = True
     _hash_cache: dict[str, list[Any]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -168,6 +177,58 @@ class RunStore:
                 self._hash_cache = loaded if isinstance(loaded, dict) else {}
             except (OSError, ValueError):
                 self._hash_cache = {}  # only a cache: inputs are hashed again
+
+    # -- owner --------------------------------------------------------------------------------------------------
+
+    def check_owner(self, config: Path) -> None:
+        """Refuse a folder that holds the run of another configuration, unless that one is gone.
+
+        Raises
+        ------
+        RunError
+            Names the other configuration.
+        """
+        mark = self.root / OWNER
+        if not mark.is_file():
+            return
+        try:
+            owner = (self.root / json.loads(mark.read_text(encoding="utf-8"))["config"]).resolve()
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # only a mark: without it the folder is free
+        if owner.is_file() and not owner.samefile(config):
+            raise RunError("run.other_owner", folder=self.root, owner=owner, file=config)
+
+    @contextmanager
+    def claimed(self, config: Path) -> Iterator[None]:
+        """Hold the folder for one configuration and one process while the work lasts.
+
+        The hold ends with the process, however that ends.
+
+        Raises
+        ------
+        RunError
+            If the folder belongs to another configuration, or another process is at work in it.
+        """
+        self.check_owner(config)
+        make_folder(self.root)
+        with ExitStack() as held:
+            with _writing(self.root):
+                lock = held.enter_context((self.root / LOCK).open("a+", encoding="utf-8"))
+                self._lock(lock)
+                mark = {"config": os.path.relpath(config.resolve(), self.root.resolve())}
+                write_bytes(self.root / OWNER, canonical_json(mark))
+            yield
+
+    def _lock(self, lock: TextIO) -> None:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                raise RunError("run.busy", folder=self.root, process=lock.read().strip() or "?") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
 
     # -- inputs -------------------------------------------------------------------------------------------------
 
@@ -188,7 +249,7 @@ class RunStore:
     def input_hashes(self, paths: Iterable[Path]) -> dict[str, str]:
         """File name (as given) to SHA-256, for several inputs."""
         hashes = {str(path): self.input_hash(Path(path)) for path in sorted({Path(p) for p in paths})}
-        if self.root.is_dir():
+        if self.keeps_hashes and self.root.is_dir():
             write_bytes(self.root / ".hashes.json", canonical_json(self._hash_cache))
         return hashes
 

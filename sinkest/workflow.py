@@ -12,6 +12,8 @@ from sinkest.progress import Progress
 from sinkest.runstore import RunStore, code_version, content_key
 from sinkest.stages import compose, estimate, mapping, publish, train
 from sinkest.stages.context import Run
+from sinkest.stages.findings import Findings
+from sinkest.stages.inputs import inspect
 
 STAGES: tuple[ModuleType, ...] = (compose, train, mapping, estimate, publish)
 NAMES = tuple(stage.NAME for stage in STAGES)
@@ -46,7 +48,7 @@ def run(
     Raises
     ------
     SinkestError
-        For everything a user can mend; finished stages stay finished.
+        For everything a user can mend; what can be found before any work is, and finished stages stay finished.
     """
     loaded = load_config(config)
     if until != compose.NAME and loaded.spec.land_cover is None and loaded.spec.stock is None:
@@ -54,6 +56,16 @@ def run(
     execution = loaded.spec.execution
     store = RunStore(loaded.run_folder)
     current = Run(loaded, store, progress, workers or execution.workers, block_size or execution.block_size)
+    findings = Findings()
+    inspect(current, findings, until)
+    findings.refuse()
+    with store.claimed(config):
+        _run_stages(current, until)
+    return store
+
+
+def _run_stages(current: Run, until: str) -> None:
+    loaded, store = current.config, current.store
     for stage in STAGES:
         _run_stage(current, stage)
         if until == stage.NAME:
@@ -62,7 +74,6 @@ def run(
         about = {"format": 1, "name": loaded.spec.name, "year": loaded.spec.year, "program": code_version()}
         settings = loaded.spec.model_dump(mode="json", exclude={"execution"})
         store.write_manifest({**about, "config": settings}, NAMES)
-    return store
 
 
 def _run_stage(current: Run, stage: ModuleType) -> None:

@@ -14,6 +14,8 @@ from sinkest.errors import InputError
 from sinkest.messages import Message
 
 KINDS = ("river", "lake", "reservoir", "pond", "marsh", "small_wetland")
+ROW = "source_row"
+"""Column with the row number in the file, where the table came from one."""
 SMALL_LIMIT_HA = 8.0
 MAX_SITE_HA = 1_000_000.0
 _YES = ("true", "yes", "1", "1.0", "是")
@@ -46,7 +48,7 @@ def check_sites(sites: pd.DataFrame, year: int) -> pd.DataFrame:
     if missing:
         raise InputError("account.table_columns", table="wetland_sites", columns=", ".join(missing))
     rows = [{str(key): value for key, value in row.items()} for row in sites.to_dict("records")]
-    records = [_site(row, values, year) for row, values in enumerate(rows, start=1)]
+    records = [_site(int(values.get(ROW, row)), values, year) for row, values in enumerate(rows, start=1)]
     columns = ["site_id", "zone", "kind", "form", "area_ha", "in_corridor", "impounded_year"]
     frame = pd.DataFrame.from_records(records, columns=columns).sort_values("site_id", ignore_index=True)
     twice = frame.loc[frame["site_id"].duplicated(), "site_id"].tolist()

@@ -12,7 +12,16 @@ from odc.geo.geobox import GeoBox
 
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.catalogue import BandRef, DatePattern, Part, dated_files, dated_folders, listed_files, parts_of
-from sinkest.imagery.raster import grid_of, in_degrees, meets, nodata_of, probe, read_numbers
+from sinkest.imagery.raster import (
+    RasterFile,
+    grid_of,
+    in_degrees,
+    meets,
+    nodata_of,
+    probe,
+    read_numbers,
+    require_overlap,
+)
 from sinkest.imagery.sensors import COMMON_BANDS, DEFAULT_SCALE
 from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, RADAR_BANDS, Period, QaKind, Scene, Source, in_order
 from sinkest.imagery.static import StaticSource
@@ -145,6 +154,16 @@ class StackSource(Source):
             )
         return tuple(sorted((self._scene(key) for key in touching), key=in_order))
 
+    def check_overlap(self, grid: GeoBox) -> None:
+        """Refuse a grid outside the elevation model."""
+        if self._elevation is not None:
+            require_overlap(self._elevation, grid)
+
+    def files_beside(self, grid: GeoBox) -> tuple[Path, ...]:
+        """Name one file of each tile that lies outside a grid."""
+        parts = [part for of_scene in self._parts.values() for part in of_scene]
+        return tuple(sorted(part.any_file.path for part in parts if not _touches(part, grid)))
+
     def read(self, grid: GeoBox, scene: Scene, bands: Sequence[str]) -> dict[str, np.ndarray]:
         """Read one block of one scene, see :meth:`Source.read`; of overlapping tiles the first by name counts."""
         return self.read_with_margin(grid, scene, bands, 0)
@@ -235,11 +254,26 @@ class StackSource(Source):
             raise InputError("imagery.radar_sensor", given=", ".join(self._refs), sensor=self._sensor)
 
     def _check_files(self) -> None:
+        """All files of a band must tell their nodata and hold numbers of one kind: one scale serves them all."""
+        first: dict[str, tuple[RasterFile, str]] = {}
         for parts in self._parts.values():
             for part in parts:
                 for band, (file, number) in part.bands.items():
-                    if band != QA:
-                        nodata_of(file, number, self._nodata)
+                    if band == QA:
+                        continue
+                    nodata_of(file, number, self._nodata)
+                    dtype = file.dtypes[number - 1]
+                    other, expected = first.setdefault(band, (file, dtype))
+                    if _family(dtype) != _family(expected):
+                        raise SourceError(
+                            "imagery.dtype_differs",
+                            kind="mismatch",
+                            file=str(file.path),
+                            band=band,
+                            given=dtype,
+                            other=other.path.name,
+                            expected=expected,
+                        )
 
     def _check_plausible(self, scene: Scene, values: Mapping[str, np.ndarray]) -> None:
         low, high = (0.0, 1e3) if scene.is_radar else PLAUSIBLE_REFLECTANCE
@@ -297,6 +331,14 @@ def _number_scale(
         scale, offset, origin = standard.scale, standard.offset, f"standard of {sensor}"
         nodata = standard.nodata if nodata is None else nodata
     return scale, offset, nodata, f"scale {scale:g}, offset {offset:g}, {origin}"
+
+
+def _family(dtype: str) -> str:
+    """Kinds of numbers that never share a scale: decimals, bytes, and longer whole numbers."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return "decimal"
+    return "byte" if kind.itemsize == 1 else "whole"
 
 
 def _touches(part: Part, grid: GeoBox) -> bool:

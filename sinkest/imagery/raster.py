@@ -184,6 +184,24 @@ def meets(native: GeoBox, grid: GeoBox) -> bool:
     return left < box.right and right > box.left and bottom < box.top and top > box.bottom
 
 
+def require_overlap(file: RasterFile, grid: GeoBox) -> None:
+    """Refuse a file that lies outside a grid.
+
+    Raises
+    ------
+    SourceError
+        Names the file and both extents.
+    """
+    if not meets(file.grid, grid):
+        raise SourceError(
+            "imagery.layer_no_overlap",
+            kind="mismatch",
+            file=str(file.path),
+            extent=in_degrees(file.grid),
+            grid=in_degrees(grid),
+        )
+
+
 def in_degrees(grid: GeoBox) -> str:
     """Write an extent for people, in degrees."""
     left, bottom, right, top = bounds_in(grid, "EPSG:4326")

@@ -159,6 +159,19 @@ class Source(ABC):
         """Name the inputs on disk, for the manifest of a run."""
         return ()
 
+    def check_overlap(self, grid: GeoBox) -> None:  # noqa: B027 - most sources have nothing to check
+        """Refuse a grid that lies outside a file which every block needs, such as the elevation model.
+
+        Raises
+        ------
+        SourceError
+            Names the file and both extents.
+        """
+
+    def files_beside(self, grid: GeoBox) -> tuple[Path, ...]:
+        """Name the files on disk that lie outside a grid, and are not used for it."""
+        return ()
+
     def elevation(self, grid: GeoBox) -> np.ndarray | None:
         """Elevation in metres, float32 (y, x) with NaN for no data; None if the source has no terrain."""
         return None

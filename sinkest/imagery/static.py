@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from sinkest.errors import InputError, SourceError
-from sinkest.imagery.raster import in_degrees, meets, nodata_of, probe, read_numbers
+from sinkest.errors import InputError
+from sinkest.imagery.raster import nodata_of, probe, read_numbers, require_overlap
 from sinkest.imagery.source import Period, Scene, Source
 
 
@@ -86,14 +86,7 @@ class StaticSource(Source):
             Names the first such file and both extents.
         """
         for file in self._files.values():
-            if not meets(file.grid, grid):
-                raise SourceError(
-                    "imagery.layer_no_overlap",
-                    kind="mismatch",
-                    file=str(file.path),
-                    extent=in_degrees(file.grid),
-                    grid=in_degrees(grid),
-                )
+            require_overlap(file, grid)
 
     def _values(self, layer: str, grid: GeoBox) -> np.ndarray:
         file = self._files[layer]

@@ -23,7 +23,7 @@ from sinkest.errors import ModelError
 from sinkest.learn import canonical
 from sinkest.learn.applicability import AreaOfApplicability
 from sinkest.learn.model import TrainedModel
-from sinkest.learn.recipes import ALLOWED_ROOTS, RECIPE_FILE, parse
+from sinkest.learn.recipes import ALLOWED_ROOTS, RECIPE_FILE, parse, pickles
 from sinkest.learn.spread import Spread
 from sinkest.runstore import pretty_json, write_bytes
 
@@ -31,7 +31,6 @@ CARD_FILE = "card.json"
 ESTIMATOR_FILE = "estimator.skops"
 FORMAT = 1
 MAX_BYTES = 2_000_000_000
-PICKLES = ("*.pkl", "*.pickle", "*.joblib", "*.p", "*.sav")
 PICKLE_STARTS = (b"\x80", b"x\x9c", b"x\x01", b"x^", b"x\xda", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(", b"c")
 
 TRUSTED = (
@@ -177,9 +176,9 @@ def _assembled(recipe: Any, parts: dict[str, Any], card: dict[str, Any]) -> Trai
 def _read_card(source: Path) -> dict[str, Any]:
     file = source / CARD_FILE
     if not file.is_file():
-        pickles = sorted(path.name for pattern in PICKLES for path in source.glob(pattern))
-        if pickles or source.suffix in {pattern[1:] for pattern in PICKLES}:
-            raise ModelError("learn.pickle", file=source / pickles[0] if pickles else source)
+        pickled = pickles(source)
+        if pickled:
+            raise ModelError("learn.pickle", file=pickled[0])
         raise ModelError("learn.no_model", file=source)
     try:
         card = json.loads(file.read_bytes())

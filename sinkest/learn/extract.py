@@ -25,6 +25,7 @@ from sinkest.messages import Message
 Reader = Callable[[Window], NDArray[np.float32]]
 """Window of the grid -> features (f, y, x), NaN without data."""
 
+MOST_WITHOUT_DATA = 0.5
 SHOWN_ROWS = 10
 
 
@@ -105,7 +106,7 @@ def extract(
 
 
 def with_data(
-    found: Extraction, frame: gpd.GeoDataFrame, file: str | Path, *, max_share: float = 0.5
+    found: Extraction, frame: gpd.GeoDataFrame, file: str | Path, *, max_share: float = MOST_WITHOUT_DATA
 ) -> tuple[Extraction, Message | None]:
     """Leave out pixels without data; say which records are lost by that.
 

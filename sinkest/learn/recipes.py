@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sinkest.errors import ModelError
 from sinkest.learn.response import TRANSFORMS, TransformedResponse
 
+PICKLES = (".pkl", ".pickle", ".joblib", ".p", ".sav")
 RECIPE_FILE = "model.toml"
 RECIPE_VERSION = 1
 ALLOWED_ROOTS = ("sklearn.", "sinkest.")
@@ -216,7 +217,7 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Recipe:
     Raises
     ------
     ModelError
-        If the file is missing, no TOML, or has unknown keys or wrong values.
+        If the file is missing (or there is a pickle in its place), no TOML, or has unknown keys or wrong values.
     """
     file = Path(folder)
     if file.suffix != ".toml":
@@ -224,6 +225,9 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Recipe:
     try:
         content = file.read_bytes()
     except OSError as error:
+        pickled = pickles(Path(folder))
+        if pickled:
+            raise ModelError("learn.pickle", file=pickled[0]) from error
         raise ModelError("learn.no_recipe", file=file, reason=error.strerror or str(error)) from error
     try:
         if len(content) > MAX_BYTES:
@@ -232,6 +236,13 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Recipe:
         return parse(text, file, allow=allow)
     except UnicodeDecodeError as error:
         raise ModelError("learn.not_toml", file=file, reason=str(error)) from error
+
+
+def pickles(folder: Path) -> list[Path]:
+    """Files of a folder that look like pickled models; the path itself if it does."""
+    if folder.suffix in PICKLES:
+        return [folder]
+    return sorted(path for path in folder.glob("*") if path.suffix in PICKLES)
 
 
 def parse(text: str, file: Path, *, allow: Sequence[str] = ()) -> Recipe:

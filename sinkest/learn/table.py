@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ Classes = Sequence[str] | Mapping[str, Sequence[str]]
 """Class ids; or class id -> other accepted spellings (its code, its Chinese and English name)."""
 
 VOLUME = "volume_m3_ha"
+PREVIOUS = ("previous_date", "previous_volume_m3_ha")
+"""Both or neither."""
 ROW = "source_row"
 _CODE = re.compile(r"0[0-9]")
 
@@ -96,7 +99,7 @@ def read_plots(
         schema = schema.adjusted(add=added, optional=["lon", "lat", "date"])
     reader = _Reader(schema, classes, columns, datum, grid, layer)
     raw, problems, values = reader.read(path)
-    if {"previous_date", "previous_volume_m3_ha"} & set(values):
+    if {*PREVIOUS} & set(values):
         _check_previous(values, len(raw), problems)
     if reader.places is not None:
         check_same_place(reader.places, same_place, problems, raw.notes)
@@ -156,10 +159,23 @@ def read_reference(
 
 
 def read_strata(
-    path: str | Path, *, columns: Mapping[str, str] | None = None, layer: str | None = None
+    path: str | Path,
+    *,
+    by_zone: bool = False,
+    columns: Mapping[str, str] | None = None,
+    layer: str | None = None,
 ) -> pd.DataFrame:
-    """Areas of the strata that the reference points were drawn from; see ``read_plots`` for the parameters."""
-    reader = _Reader(SCHEMAS["strata"], None, columns, "wgs84", None, layer)
+    """Areas of the strata that the reference points were drawn from; see ``read_plots`` for other parameters.
+
+    Parameters
+    ----------
+    by_zone : bool
+        Whether every row must name its zone.
+    """
+    schema = SCHEMAS["strata"]
+    if by_zone:
+        schema = schema.adjusted(add=[replace(schema["zone_id"], required=True)])
+    reader = _Reader(schema, None, columns, "wgs84", None, layer)
     raw, problems, values = reader.read(path)
     return pd.DataFrame(reader.frame(raw, problems, values).drop(columns="geometry"))
 
@@ -359,7 +375,7 @@ def _out_of_range(values: NDArray[np.float64], column: Column) -> NDArray[np.boo
 def _check_key(schema: TableSchema, values: Mapping[str, NDArray[Any]], problems: Problems) -> None:
     """No two rows may have the same name."""
     named = [name for name in schema.key if name in values]
-    if not named or schema.key[0] not in values:
+    if not named or schema.key[0] not in values or any(schema[name].required for name in {*schema.key} - {*named}):
         return
     first: dict[tuple[Any, ...], int] = {}
     for record, key in enumerate(zip(*(values[name].tolist() for name in named), strict=True)):
@@ -378,6 +394,10 @@ def _check_previous(values: Mapping[str, NDArray[Any]], count: int, problems: Pr
     then = values.get("previous_date", never)
     volume = values.get("previous_volume_m3_ha", np.full(count, np.nan))
     now = values.get("date", never)
+    for given, missing in (PREVIOUS, PREVIOUS[::-1]):
+        if given in values and missing not in values:
+            problems.whole(Message.of("learn.half_previous_column", given=given, column=missing))
+            return
     for record in marked(np.isnat(then) != np.isnan(volume)):
         if not problems.told(record):
             problems.at(record, "learn.half_previous")

@@ -19,7 +19,7 @@ from sinkest.account.yearly import AccountOptions, AccountResult, carbon_account
 from sinkest.errors import InputError
 from sinkest.learn.places import grid_position
 from sinkest.learn.scores import bias_by_bin
-from sinkest.learn.table import notes, read_reference, read_sites, read_strata
+from sinkest.learn.table import notes
 from sinkest.mapping.outline import outline
 from sinkest.messages import Message
 from sinkest.runstore import content_key, pretty_json, write_bytes
@@ -27,6 +27,7 @@ from sinkest.stages import inference, mapping, previous, response, train
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
 from sinkest.stages.inference import CITY, Areas, Frame, Stock
+from sinkest.stages.tables import read_run_reference, read_run_sites, read_run_strata
 from sinkest.targets import assess, read_targets, remarks, trajectory
 
 NAME = "estimate"
@@ -144,13 +145,9 @@ def _areas(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> Areas | N
         book.rows.append(_declined(book.frame, "forest_coverage", "%", "stages.no_reference"))
         book.say("stages.no_reference")
         return None
-    if spec.estimate.strata is None:
-        raise InputError("stages.no_strata")
+    strata = read_run_strata(run)
     reference = _reference(run)
     book.mark(reference)
-    strata = read_strata(run.config.file(spec.estimate.strata))
-    if "zone_id" not in strata:
-        raise InputError("stages.strata_zone", file=run.config.file(spec.estimate.strata))
     labelled = spec.estimate.labelled_under
     if labelled is None:
         book.say("stages.not_labelled")
@@ -215,19 +212,11 @@ def _declined(frame: Frame, quantity: str, unit: str, note: str) -> dict[str, An
     return frame.row(quantity, CITY, unit, math.nan, status="declined", note=note)
 
 
-def read_run_reference(run: Run) -> gpd.GeoDataFrame:
-    """The reference points of the run with the zone they lie in."""
-    section = run.spec.estimate
-    path = run.config.file(str(section.reference))
-    points = read_reference(path, classes=train.class_names(run), datum=section.reference_datum, grid=run.grid)
-    for message in notes(points):
-        run.progress.say(message)
-    return train.with_zones(run, points, path)
-
-
 def _reference(run: Run) -> gpd.GeoDataFrame:
     """Reference points with their zone and the class the map gives them."""
     points = read_run_reference(run)
+    for message in notes(points):
+        run.progress.say(message)
     cover = run.spec.land_cover
     names = {item.code: item.id for item in cover.classes} if cover else {}
     return points.assign(map_class=[names.get(int(code), "no_data") for code in classes_at(run, points)])
@@ -358,8 +347,7 @@ def _account(
     table = stocks.by_type.merge(arbor, on=["zone", "type"], how="left", validate="one_to_one")
     sites = None
     if spec.wetland.sites is not None:
-        path = run.config.file(spec.wetland.sites)
-        sites = train.with_zones(run, read_sites(path, grid=run.grid), path)
+        sites = read_run_sites(run)
         sites = pd.DataFrame(sites.rename(columns={"zone_id": "zone"}).drop(columns="geometry"))
         book.mark(sites)
     account = spec.account

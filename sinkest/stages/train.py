@@ -15,6 +15,9 @@ from sinkest.errors import InputError, ModelError
 from sinkest.learn import artefact, recipes
 from sinkest.learn.extract import extract, with_data
 from sinkest.learn.model import TrainedModel, check_features
+from sinkest.learn.places import check_in_grid
+from sinkest.learn.problems import Problems
+from sinkest.learn.recipes import Recipe
 from sinkest.learn.table import ROW, notes, read_labels, read_plots
 from sinkest.learn.train import Observations, Training, train
 from sinkest.messages import Message
@@ -110,7 +113,6 @@ def read_run_plots(run: Run) -> gpd.GeoDataFrame:
         response=stock.response,
         response_unit=stock.unit,
         datum=stock.datum,
-        grid=run.grid,
     )
     return with_zones(run, plots, path)
 
@@ -118,9 +120,39 @@ def read_run_plots(run: Run) -> gpd.GeoDataFrame:
 def with_zones(run: Run, points: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
     """Points with the zone they lie in and projected coordinates; points outside all zones are refused by row."""
     declared = points["zone_id"].tolist() if "zone_id" in points else None
+    # The zones first: they also tell GCJ-02 and swapped axes. A point just outside its zone may still miss the grid.
     zone = check_points(points, declared, run.zones, file=path, rows=points[ROW].tolist())
+    problems = Problems(path, points[ROW].to_numpy())
+    check_in_grid(points.geometry, run.grid, problems)
+    problems.raise_if_any()
     projected = points.geometry.to_crs(str(run.grid.crs))
     return points.assign(zone_id=zone, x_m=projected.x.to_numpy(), y_m=projected.y.to_numpy())
+
+
+def feature_units(run: Run) -> dict[str, str]:
+    """The features that the run has, in order, with their units."""
+    if run.is_static:
+        return dict(run.source.layers)
+    stored = {layer.name: layer.unit for layer in run.cube.layers}
+    return {name: stored.get(name, "1") for name in run.cube.feature_names}
+
+
+def feature_spec(run: Run) -> dict[str, Any] | None:
+    """How the features are made; None where they are ready rasters."""
+    return None if run.is_static else run.spec.features.model_dump(mode="json")
+
+
+def checked_kind(recipe: Recipe, kind: str) -> Recipe:
+    """The recipe, if it makes a model of this kind.
+
+    Raises
+    ------
+    ModelError
+        For a classification where growing stock is to be mapped, or a regression for land cover.
+    """
+    if recipe.kind != kind:
+        raise ModelError("stages.model_kind", file=recipe.file, given=recipe.kind, expected=kind)
+    return recipe
 
 
 def _static_names(run: Run) -> tuple[str, ...]:
@@ -133,7 +165,7 @@ def _observed(run: Run, cube: CubeFile, section: str, **given: Any) -> Observati
         features=cube.feature_names,
         units=dict(zip(cube.feature_names, cube.units, strict=True)),
         files={section: str(parts(run)["labels" if section == LAND_COVER else "plots"])},
-        spec=None if run.is_static else run.spec.features.model_dump(mode="json"),
+        spec=feature_spec(run),
         **given,
     )
 
@@ -144,7 +176,7 @@ def _land_cover(run: Run, cube: CubeFile) -> TrainedModel:
         raise InputError("stages.no_land_cover")
     recipe_folder = run.config.file(cover.model)
     if artefact.is_trained(recipe_folder):
-        return _ready(recipe_folder, cube, run)
+        return _ready(recipe_folder, cube, run, "classification")
     path = run.config.file(cover.labels)
     labels = read_labels(path, classes=class_names(run), class_field=cover.class_field, grid=run.grid)
     _say(run, *notes(labels))
@@ -163,7 +195,7 @@ def _land_cover(run: Run, cube: CubeFile) -> TrainedModel:
     )
     codes = {item.id: item.code for item in cover.classes}
     present = {name: code for name, code in codes.items() if name in set(data.y)}
-    recipe = recipes.load(recipe_folder)
+    recipe = checked_kind(recipes.load(recipe_folder), "classification")
     trained = train(
         recipe,
         data,
@@ -192,14 +224,14 @@ def _stock(run: Run, cube: CubeFile) -> tuple[TrainedModel, pd.DataFrame]:
         X, row = found.X, found.record
     seen = plots.iloc[row]
     response = seen[stock.response].to_numpy(dtype=float)
-    learn = _training_rows(run, seen)
+    learn = learning_rows(run, seen)
     recipe_folder = run.config.file(stock.model)
     if artefact.is_trained(recipe_folder):
-        model = _ready(recipe_folder, cube, run)
-        _refuse_own_plots(model, recipe_folder, str(run.file_hash(stock.plots)))
+        model = _ready(recipe_folder, cube, run, "regression")
+        refuse_own_plots(model, recipe_folder, str(run.file_hash(stock.plots)))
         held_out = None
     else:
-        recipe = recipes.load(recipe_folder).with_response(stock.response, stock.unit)
+        recipe = checked_kind(recipes.load(recipe_folder), "regression").with_response(stock.response, stock.unit)
         places = (
             {}
             if stock.features_in_table
@@ -250,27 +282,43 @@ def _with_predictions(
     return table.assign(prediction=prediction, random_prediction=at_random, fold=fold)
 
 
-def _training_rows(run: Run, plots: pd.DataFrame) -> NDArray[np.bool_]:
-    """Plots that the stock model learns from: those on arbor forest, or all where there is no land cover."""
-    forest = run.spec.forest
-    if forest is None or not forest.arbor_classes:
+def learning_rows(run: Run, plots: pd.DataFrame) -> NDArray[np.bool_]:
+    """Plots that the stock model learns from: those on arbor forest, or all where there is no land cover; bool (n,).
+
+    Raises
+    ------
+    InputError
+        If the plots do not say which of them lie in arbor forest, or none does.
+    """
+    forest, stock = run.spec.forest, run.spec.stock
+    if forest is None or stock is None or not forest.arbor_classes:
         return np.ones(len(plots), dtype=bool)
+    fields = {"file": run.config.file(stock.plots), "classes": ", ".join(forest.arbor_classes)}
+    if "forest_type" not in plots:
+        raise InputError("stages.no_forest_type", **fields)
     learn = plots["forest_type"].isin(forest.arbor_classes).to_numpy()
     if not learn.any():
-        raise InputError("stages.no_arbor_plots", classes=", ".join(forest.arbor_classes))
+        raise InputError("stages.no_arbor_plots", **fields)
     return learn
 
 
-def _ready(folder: Path, cube: CubeFile, run: Run) -> TrainedModel:
-    """A model that was trained before, if it fits the run's features."""
+def _ready(folder: Path, cube: CubeFile, run: Run, kind: str) -> TrainedModel:
+    """A model that was trained before, if it is of the kind and fits the run's features."""
     model = artefact.load(folder)
-    spec = None if run.is_static else run.spec.features.model_dump(mode="json")
-    check_features(model, cube.feature_names, units=dict(zip(cube.feature_names, cube.units, strict=True)), spec=spec)
+    checked_kind(model.recipe, kind)
+    units = dict(zip(cube.feature_names, cube.units, strict=True))
+    check_features(model, cube.feature_names, units=units, spec=feature_spec(run))
     return model
 
 
-def _refuse_own_plots(model: TrainedModel, folder: Path, plots_hash: str) -> None:
-    """Residuals at plots that a model has learned from are too small to carry an interval."""
+def refuse_own_plots(model: TrainedModel, folder: Path, plots_hash: str) -> None:
+    """Residuals at plots that a model has learned from are too small to carry an interval.
+
+    Raises
+    ------
+    ModelError
+        If the model learned from the file with this hash.
+    """
     if plots_hash in set(model.card.get("training", {}).get("files", {}).values()):
         raise ModelError("stages.own_plots", file=folder)
 
