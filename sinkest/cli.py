@@ -103,6 +103,10 @@ def _block_size() -> click.Parameter:
     return click.Option(["--block-size"], type=click.IntRange(128), help=text("cli.block_size_help"))
 
 
+def _accept_provisional() -> click.Parameter:
+    return click.Option(["--accept-provisional"], is_flag=True, help=text("cli.accept_provisional_help"))
+
+
 def _resolution() -> click.Parameter:
     return click.Option(["--resolution"], type=click.FloatRange(10, 1000), help=text("cli.resolution_help"))
 
@@ -165,20 +169,34 @@ def check(config: Path) -> None:
 
 
 def _stage_command(until: str) -> Callable[..., None]:
-    def command(config: Path, workers: int | None, block_size: int | None) -> None:
+    def command(config: Path, workers: int | None, block_size: int | None, accept_provisional: bool = False) -> None:
         from sinkest.terminal import listen
 
         with listen() as progress:
-            _run(config, until, progress, workers, block_size)
+            _run(config, until, progress, workers, block_size, accept_provisional)
 
     return command
 
 
-def _run(config: Path, until: str, progress: Any, workers: int | None, block_size: int | None) -> None:
+def _run(
+    config: Path,
+    until: str,
+    progress: Any,
+    workers: int | None,
+    block_size: int | None,
+    accept_provisional: bool = False,
+) -> None:
     from sinkest.terminal import show_summary
     from sinkest.workflow import run
 
-    store = run(config, until=until, progress=progress, workers=workers, block_size=block_size)
+    store = run(
+        config,
+        until=until,
+        progress=progress,
+        workers=workers,
+        block_size=block_size,
+        accept_provisional=accept_provisional,
+    )
     progress.close()
     if until == "report":
         show_summary(store.root)
@@ -226,16 +244,17 @@ def doctor() -> None:
 
 
 _RUN_OPTIONS: list[Callable[[], click.Parameter]] = [_path("config"), _workers, _block_size]
+_FINAL_OPTIONS = [*_RUN_OPTIONS, _accept_provisional]
 _COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Parameter]]]] = [
     ("demo", demo, [_path("folder", default="sinkest-demo"), _resolution, _workers, _block_size]),
     ("init", init, [_path("folder")]),
     ("check", check, [_path("config")]),
-    ("run", _stage_command("report"), _RUN_OPTIONS),
+    ("run", _stage_command("report"), _FINAL_OPTIONS),
     ("compose", _stage_command("compose"), _RUN_OPTIONS),
     ("train", _stage_command("train"), _RUN_OPTIONS),
     ("map", _stage_command("map"), _RUN_OPTIONS),
-    ("estimate", _stage_command("estimate"), _RUN_OPTIONS),
-    ("report", _stage_command("report"), _RUN_OPTIONS),
+    ("estimate", _stage_command("estimate"), _FINAL_OPTIONS),
+    ("report", _stage_command("report"), _FINAL_OPTIONS),
     ("sample", sample, _sample_parameters()),
     ("show", show, [_path("run")]),
     ("verify", verify, [_path("run")]),

@@ -216,6 +216,13 @@ class WetlandSection(Section):
 
     classes: dict[ClassId, Literal["water", "marsh"]] = Field(default_factory=dict, description="map class -> kind")
     sites: Text | None = Field(None, description="list of wetland sites")
+    gwp_set: Text = Field("AR5", description="warming potential of methane over 100 years: AR5 (28), AR6 (27.0), ...")
+
+
+class CroplandSection(Section):
+    """Soil of cropland, and the methane of paddies; left out unless a table is named."""
+
+    table: Text | None = Field(None, description="fields whose use, tillage or input changed")
 
 
 class EstimateSection(Section):
@@ -233,10 +240,22 @@ class AccountSection(Section):
     """From stock to carbon and sink."""
 
     conversion_set: Text = Field("LI2016", description="volume-to-biomass set")
+    ensemble: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="conversion set -> weight in the draws; default: the verified sets"
+    )
+    accept_provisional: bool = Field(False, description="print what rests on coefficients not checked at their source")
     forest_types: dict[ClassId, str] = Field(default_factory=dict, description="map class -> factor type")
     bamboo_class: ClassId | None = None
     oil_tea_class: ClassId | None = None
     shrub_class: ClassId | None = None
+    bamboo_culms_per_ha: float | None = Field(
+        None, gt=0, le=30_000, description="culms a hectare, in place of a density"
+    )
+    removals_m3_yr: float | None = Field(None, ge=0, description="cut and dead volume a year, for the gain-loss check")
+    removals_se_m3_yr: float = Field(0.0, ge=0, description="its standard error")
+    stand_ages: dict[ClassId, Annotated[float, Field(ge=0, le=300)]] = Field(
+        default_factory=dict, description="map class -> mean age in years, for the gain-loss check"
+    )
     draws: int = Field(10_000, ge=10_000, le=200_000)
     previous_run: Text | None = Field(None, description="folder of an earlier year's run; change and sink since then")
 
@@ -280,6 +299,7 @@ class RunConfig(Section):
     wetland: WetlandSection = WetlandSection()
     estimate: EstimateSection = EstimateSection()
     account: AccountSection = AccountSection()
+    cropland: CroplandSection = CroplandSection()
     targets: TargetsSection | None = None
     report: ReportSection = ReportSection()
     execution: ExecutionSection = ExecutionSection()
@@ -301,6 +321,7 @@ class RunConfig(Section):
             yield "forest.tree_cover_classes", list(self.forest.tree_cover_classes)
         yield "wetland.classes", list(self.wetland.classes)
         yield "account.forest_types", list(self.account.forest_types)
+        yield "account.stand_ages", list(self.account.stand_ages)
         account = self.account
         for key in ("bamboo_class", "oil_tea_class", "shrub_class"):
             value = getattr(account, key)
@@ -335,6 +356,11 @@ class LoadedConfig:
     def run_folder(self) -> Path:
         """Folder of the run."""
         return self.file(self.spec.runs) / f"{self.spec.name}-{self.spec.year}"
+
+    def accepting_provisional(self) -> LoadedConfig:
+        """The same configuration with ``account.accept_provisional``."""
+        account = self.spec.account.model_copy(update={"accept_provisional": True})
+        return LoadedConfig(self.path, self.spec.model_copy(update={"account": account}))
 
     def codes(self, ids: tuple[str, ...] | list[str]) -> list[int]:
         """Codes of land-cover classes by their ids, ascending."""

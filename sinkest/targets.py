@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from sinkest.account.definitions import Definition, comparable
+from sinkest.account.rows import WITHHELD
 from sinkest.errors import InputError
 from sinkest.messages import text
 from sinkest.targetfile import Target, read_targets, remarks
@@ -293,6 +294,8 @@ def _find(
         rows = rows[[comparable(target.definition_id, item, definitions) for item in known]]
         if rows.empty:
             return None, "targets.reason_definition"
+    if (rows["status"] == WITHHELD).any():
+        return None, "targets.reason_provisional"
     rows = rows[(rows["status"] == "ok") & np.isfinite(rows["value"].to_numpy(dtype=np.float64))]
     if rows.empty:
         return None, "targets.reason_declined"

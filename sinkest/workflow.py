@@ -26,6 +26,7 @@ def run(
     until: str = "report",
     workers: int | None = None,
     block_size: int | None = None,
+    accept_provisional: bool = False,
 ) -> RunStore:
     """Do a run, or go on with one, up to a stage.
 
@@ -39,6 +40,8 @@ def run(
         Last stage.
     workers, block_size : int, optional
         In place of the configuration's; no result depends on them.
+    accept_provisional : bool
+        As ``account.accept_provisional`` of the configuration, which it can only widen.
 
     Returns
     -------
@@ -51,6 +54,8 @@ def run(
         For everything a user can mend; what can be found before any work is, and finished stages stay finished.
     """
     loaded = load_config(config)
+    if accept_provisional:
+        loaded = loaded.accepting_provisional()
     if until != compose.NAME and loaded.spec.land_cover is None and loaded.spec.stock is None:
         raise ConfigError("config.nothing", file=config)
     execution = loaded.spec.execution

@@ -28,12 +28,15 @@ TABLES = (
     "conversion_sets",
     "estimates",
     "factors",
+    "gain_loss",
     "shares",
     "sink_detail",
     "stock_detail",
     "targets",
     "trajectory",
+    "uncertainty",
     "wetland",
+    "wetland_sensitivity",
 )
 EXPECTED = {
     "compose": {"composite.tif", "scenes.json"},

@@ -176,7 +176,11 @@ def _number(file: str, row: Row, column: str, least: float, most: float) -> floa
     return value
 
 
-def cropland_totals(table: pd.DataFrame) -> Mapping[str, float]:
-    """Sums over all fields: soil, methane and net, t CO2e a year."""
-    names = ("soil_change_t_co2_yr", "paddy_methane_t_co2e_yr", "net_t_co2e_yr")
-    return {name: float(table[name].sum()) for name in names}
+def cropland_totals(table: pd.DataFrame) -> Mapping[str, tuple[float, str]]:
+    """Sums over all fields by quantity id, each with its unit; positive = sink."""
+    sums = {name: float(table[name].sum()) for name in COLUMNS[5:9]}
+    return {
+        "cropland_soil": (sums["soil_change_t_co2_yr"], "t CO2/yr"),
+        "paddy_methane_co2e": (sums["paddy_methane_t_co2e_yr"], "t CO2e/yr"),
+        "cropland_net": (sums["net_t_co2e_yr"], "t CO2e/yr"),
+    }

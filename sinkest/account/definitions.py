@@ -17,6 +17,7 @@ from sinkest.errors import InputError
 
 OIL_TEA = ("counted", "not_counted", "unknown")
 DENOMINATORS = ("administrative_area", "area", "unknown")
+_LAND_USE = re.compile(r"[0-9]{2,4}", re.ASCII)
 _ID = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 _KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
     {
@@ -33,11 +34,13 @@ _KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "oil_tea": (str,),
         "denominator": (str,),
         "comparable_with": (list,),
+        "oil_tea_counterpart": (str,),
+        "land_use": (list,),
         "source": (str,),
         "status": (str,),
     }
 )
-_OPTIONAL = ("min_area_ha", "closure", "shrub_cover")
+_OPTIONAL = ("min_area_ha", "closure", "shrub_cover", "oil_tea_counterpart", "land_use")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Definition:
     comparable_with : tuple of str
         Ids of other rules whose figures mean the same.
     source, status : str
+    land_use : tuple of str
+        Codes of the national land survey (三调) the ground must have to count, from polygons of the user's own; empty
+        where the rule is applied by whoever labels the ground.
+    oil_tea_counterpart : str or None
+        Id of the same rule with the other treatment of oil tea.
     """
 
     id: str
@@ -83,6 +91,8 @@ class Definition:
     min_area_ha: float | None = None
     closure: float | None = None
     shrub_cover: float | None = None
+    oil_tea_counterpart: str | None = None
+    land_use: tuple[str, ...] = ()
 
     @property
     def versioned_id(self) -> str:
@@ -122,6 +132,7 @@ def load_definitions(path: str | Path) -> dict[str, Definition]:
                     given=other,
                     expected=", ".join(found),
                 )
+        _check_counterpart(file, found, definition)
     return found
 
 
@@ -178,6 +189,16 @@ def require_same(a: str, b: str, known: Mapping[str, Definition] | None = None) 
         raise InputError("account.definitions_unlike", first=a or "-", second=b or "-")
 
 
+def _check_counterpart(file: str, found: Mapping[str, Definition], rule: Definition) -> None:
+    """The counterpart exists, and differs in oil tea."""
+    if rule.oil_tea_counterpart is None:
+        return
+    other = found.get(rule.oil_tea_counterpart)
+    if other is None or {rule.oil_tea, other.oil_tea} != {"counted", "not_counted"}:
+        known = ", ".join(name for name, item in found.items() if item.oil_tea not in (rule.oil_tea, "unknown"))
+        _refuse(file, rule.id, "oil_tea_counterpart", rule.oil_tea_counterpart, known)
+
+
 def _definition(file: str, name: str, table: Any) -> Definition:
     if not _ID.fullmatch(name) or not isinstance(table, dict):
         raise InputError("account.definition_id", file=file, given=name)
@@ -205,10 +226,11 @@ def _check_values(file: str, name: str, table: dict[str, Any]) -> None:
     for key, highest in (("min_area_ha", 100.0), ("closure", 1.0), ("shrub_cover", 1.0)):
         if key in table and not 0 <= table[key] <= highest:
             _refuse(file, name, key, table[key], f"0 ... {highest:g}")
-    for key in ("classes", "comparable_with"):
-        wrong = [item for item in table[key] if not isinstance(item, str) or not _ID.fullmatch(item)]
-        if wrong or len(set(table[key])) != len(table[key]):
-            _refuse(file, name, key, table[key], '["...", "..."]')
+    for key, shape in (("classes", _ID), ("comparable_with", _ID), ("land_use", _LAND_USE)):
+        items = table.get(key, [])
+        wrong = [item for item in items if not isinstance(item, str) or not shape.fullmatch(item)]
+        if wrong or len(set(items)) != len(items):
+            _refuse(file, name, key, items, '["...", "..."]')
 
 
 def _refuse(file: str, name: str, key: str, given: Any, expected: str) -> None:

@@ -144,7 +144,8 @@ def _shown(entry: Entry | None) -> tuple[object, ...]:
     if entry is None:
         return ("—", None, None, None)
     if entry.value is None:
-        words = Words.of("report.no_estimate") if entry.status != "declined" else Words.of("quantities.status_declined")
+        named = entry.status in ("declined", "provisional")
+        words = Words.of(f"quantities.status_{entry.status}") if named else Words.of("report.no_estimate")
         return (f"{words.zh} {words.en}", None, None, None)
     ends = [None if end is None else in_sheet_unit(end, entry) for end in (entry.low, entry.high)]
     relative = None if entry.relative is None else float(f"{entry.relative:.2g}")

@@ -18,7 +18,7 @@ from decimal import Decimal
 import pandas as pd
 
 from sinkest.errors import InputError
-from sinkest.report.data import CITY, ReportData
+from sinkest.report.data import CITY, WITHHELD, ReportData
 from sinkest.report.names import Words, said, zone_order
 from sinkest.report.units import (
     MISSING,
@@ -39,10 +39,13 @@ _WHOLE = {
     "pixel_growing_stock": "growing_stock",
     "pixel_forest_area": "forest_area",
     "carbon": "carbon:total",
+    "carbon_checked": "carbon:total",
+    "carbon_pool": "carbon:total",
     "biomass": "biomass:total",
     "class_area": "class_area",
     "wetland_area": "wetland_area",
 }
+_CELLS = ("quantity", "zone", "value", "unit", "status")
 _ADDED = ("stock_by_type", "carbon", "biomass")
 
 
@@ -115,8 +118,8 @@ class Book:
         self.quantities: tuple[str, ...] = tuple(dict.fromkeys(rows["quantity"].astype(str)))
         self._units = _units(rows)
         self._raw = {
-            (str(quantity), str(zone)): _in_base(value, unit)
-            for quantity, zone, value, unit in rows[["quantity", "zone", "value", "unit"]].itertuples(index=False)
+            (str(quantity), str(zone)): None if status == WITHHELD else _in_base(value, unit)
+            for quantity, zone, value, unit, status in rows[list(_CELLS)].itertuples(index=False)
         }
         self._steps = _steps(rows, self._units)
         self._added: set[tuple[str, str]] = set()

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from sinkest.errors import InputError
 from sinkest.messages import Message
 
+WITHHELD = "provisional"
+"""Status of a row whose value is data only: it rests on coefficients not checked against their source."""
+
 CITY = "all"
 """The zone id of the whole."""
 
@@ -271,6 +274,8 @@ class ReportData:
         Sample sizes.
     variance_shares : DataFrame, optional
         ``quantity``, ``source``, ``share`` 0..1.
+    details : mapping
+        Tables of the account that stand behind the main ones, by name; see :mod:`sinkest.report.listings`.
     title_zh, title_en : str, optional
         Heading of the report; default: the standing title with the city and the year.
     """
@@ -299,6 +304,7 @@ class ReportData:
     n_plots: int | None = None
     n_reference: int | None = None
     variance_shares: pd.DataFrame | None = None
+    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     title_zh: str | None = None
     title_en: str | None = None
 
@@ -312,6 +318,11 @@ class ReportData:
         shapes = {layer.array.shape for layer in self.maps}
         if len(shapes) > 1:
             raise InputError("report.map_shapes", shapes=", ".join(sorted(map(str, shapes))))
+
+    @property
+    def provisional_accepted(self) -> bool:
+        """Whether values that rest on unchecked coefficients may be printed; they are withheld otherwise."""
+        return not bool((self.estimates["status"] == WITHHELD).any())
 
     def city(self, language: str) -> str:
         """Name of the whole in a language."""

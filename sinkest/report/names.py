@@ -15,7 +15,7 @@ from sinkest.report.units import absent
 
 # rooms whose catalogue may name a method, in the order they are asked
 _METHOD_ROOMS = ("estimate", "smallarea", "inference", "account", "mapping", "quantities")
-_PARTS = {"carbon": "pool", "wetland_area": "kind"}
+_PARTS = {"carbon": "pool", "carbon_pool": "pool", "wetland_area": "kind", "sink": "component"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -72,7 +72,10 @@ def quantity_name(data: ReportData, quantity: str) -> Words:
     head, _, part = quantity.partition(":")
     if f"quantities.{head}" not in catalogue():
         return Words.same(quantity)
-    return Words.of(f"quantities.{head}", name=part_name(data, quantity)) if part else Words.of(f"quantities.{head}")
+    if not part:
+        return Words.of(f"quantities.{head}")
+    own = f"quantities.{head}_part"
+    return Words.of(own if own in catalogue() else f"quantities.{head}", name=part_name(data, quantity))
 
 
 def part_name(data: ReportData, quantity: str) -> Words:

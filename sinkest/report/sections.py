@@ -12,6 +12,7 @@ import pandas as pd
 from sinkest.report.book import Book, Entry
 from sinkest.report.curves import Bin, Point, bins_of, points_of
 from sinkest.report.data import CITY, Confusion, ReportData
+from sinkest.report.listings import Listing, listings
 from sinkest.report.names import (
     Words,
     class_names,
@@ -34,12 +35,15 @@ HEADLINE = (
     "growing_stock",
     "growing_stock_per_ha",
     "carbon:total",
+    "carbon_checked",
     "co2_total",
     "sink",
     "stock_change",
     "forest_area_change",
     "wetland_area:total",
     "wetland_burial",
+    "wetland_methane_co2e",
+    "wetland_net",
     "small_wetland_sites",
     "small_wetland_sites_corridor",
     "small_wetland_area",
@@ -118,6 +122,7 @@ class Page:
     open: list[TargetRow]
     headline: list[Figure]
     tables: dict[str, Table]
+    listings: dict[str, Listing]
     other: list[Figure]
     figures: list[Figure]
     types: list[tuple[Words, Entry]]
@@ -157,6 +162,7 @@ def page_of(data: ReportData, book: Book) -> Page:
         open=[row for row in targets if row.value is None],
         headline=_figures(data, book, HEADLINE),
         tables=tables,
+        listings=listings(data, book),
         other=_figures(
             data, book, [e.quantity for e in other_entries(book, tables.values()) if e.quantity not in shown]
         ),

@@ -19,11 +19,24 @@ from sinkest.report.units import rounded, unit_label, unit_of
 LAND_AREA = "land_area"
 """Column of the zones' own area; it is a measurement of the boundary, not an estimate."""
 
-AREA = ("forest_area", "forest_coverage", "forest_area_change", "arbor_area", "tree_cover", "pixel_forest_area")
+OTHER_OIL_TEA = ("coverage_without_oil_tea", "coverage_with_oil_tea")
+AREA = (
+    "forest_area",
+    "forest_coverage",
+    *OTHER_OIL_TEA,
+    "forest_area_change",
+    "arbor_area",
+    "tree_cover",
+    "pixel_forest_area",
+)
 STOCK = ("growing_stock", "growing_stock_per_ha", "stock_change", "pixel_growing_stock")
-CARBON_AFTER = ("co2_total", "sink")
+CARBON_AFTER = ("carbon_checked", "co2_total", "sink")
 OVERVIEW = ("forest_area", "forest_coverage", "growing_stock", "growing_stock_per_ha", "carbon:total", "sink")
-WETLAND = ("wetland_burial", "small_wetland_sites", "small_wetland_sites_corridor", "small_wetland_area")
+BALANCE = ("wetland_burial", "wetland_methane", "wetland_methane_co2e", "wetland_flooding", "wetland_net")
+WETLAND = (*BALANCE, "small_wetland_sites", "small_wetland_sites_corridor", "small_wetland_area")
+
+
+_LISTED = ("class_area", "stock_by_type", "biomass", "wetland_area", "carbon_pool", "sink")
 
 
 @dataclass(frozen=True)
@@ -183,6 +196,17 @@ def carbon_table(data: ReportData, book: Book) -> Table:
     return zone_table(data, book, "carbon", (*pools, "carbon:total", *CARBON_AFTER))
 
 
+def pool_table(data: ReportData, book: Book) -> Table:
+    """Stocks of the stand beside the living trees, and the trees above and below ground."""
+    return zone_table(data, book, "pools", book.parts("carbon_pool"))
+
+
+def sink_table(data: ReportData, book: Book) -> Table:
+    """The yearly sink by what became of the land."""
+    parts = book.parts("sink")
+    return zone_table(data, book, "sink", (*parts, "sink") if parts else ())
+
+
 def biomass_table(data: ReportData, book: Book) -> Table:
     """Biomass by forest type."""
     return zone_table(data, book, "biomass", book.parts("biomass"))
@@ -236,6 +260,8 @@ def all_tables(data: ReportData, book: Book) -> dict[str, Table]:
         type_table,
         stock_type_zone_table,
         carbon_table,
+        sink_table,
+        pool_table,
         biomass_table,
         wetland_table,
     )
@@ -247,7 +273,7 @@ def _column(data: ReportData, book: Book, quantity: str) -> Column:
     if quantity == LAND_AREA:
         return Column(quantity, Words.of("quantities.land_area"), "ha", adds_up=True, sums=True)
     name = quantity_name(data, quantity)
-    if quantity.partition(":")[0] in ("class_area", "stock_by_type", "biomass", "wetland_area"):
+    if quantity.partition(":")[0] in _LISTED and ":" in quantity:
         name = part_name(data, quantity)  # the table's title says what is listed
     whole = book.entry(quantity)
     sums = unit_of(book.unit(quantity)).additive and whole is not None and whole.value is not None

@@ -61,6 +61,7 @@ UNITS: dict[str, Unit] = {
     "t CO2": Unit("t_co2", 4, 6, 2, 3),
     "t CO2/yr": Unit("t_co2_yr", 4, 3, 1, 3),
     "t CO2e/yr": Unit("t_co2e_yr", 4, 3, 1, 3),
+    "t CH4/yr": Unit("t_ch4_yr", 0, 0, 0, 2),
     "count": Unit("count", 0, 0, 0, 0),
 }
 
@@ -89,7 +90,7 @@ _MULTIPLES = {
     "万吨CO2": ("t CO2", 4),
     "kha": ("ha", 3),
 }
-_PLAIN = str.maketrans({"³": "3", "₂": "2", "⁴": "4", "\u202f": " ", "\u00a0": " ", "–": "-"})
+_PLAIN = str.maketrans({"³": "3", "₂": "2", "₄": "4", "⁴": "4", "\u202f": " ", "\u00a0": " ", "–": "-"})
 
 
 def base_unit(unit: str) -> tuple[str, int]:

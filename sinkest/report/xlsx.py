@@ -19,6 +19,7 @@ from openpyxl.utils import get_column_letter
 from sinkest.report.blocks import Stored, write_notes, write_table
 from sinkest.report.book import Book
 from sinkest.report.data import ReportData
+from sinkest.report.listings import listings
 from sinkest.report.names import Words, clean, said
 from sinkest.report.sections import factor_rows
 from sinkest.report.sheets import (
@@ -57,6 +58,7 @@ def report_xlsx(data: ReportData) -> bytes:
     tables = all_tables(data, book)
     for name, ids, notes in _SHEETS:
         _table_sheet(workbook, data, name, [tables[item] for item in ids], notes, stored)
+    _details_sheet(workbook, data, book)
     _data_sheet(workbook, data)
     _factors_sheet(workbook, data)
     _provenance_sheet(workbook, data)
@@ -73,7 +75,7 @@ def report_xlsx(data: ReportData) -> bytes:
 _SHEETS = (
     ("area", ("area", "classes"), ()),
     ("stock", ("stock", "stock_type_zone"), ()),
-    ("carbon", ("carbon", "biomass"), ("sign",)),
+    ("carbon", ("carbon", "sink", "pools", "biomass"), ("sign",)),
     ("wetland", ("wetland",), ("burial_note",)),
 )
 
@@ -140,6 +142,22 @@ _TARGET_HEADS = {"year": "target_year", "wording": "wording_head"}
 
 def _sheet_unit(unit: str) -> Words:
     return Column("", Words("", ""), unit).label(sheet=True)
+
+
+def _details_sheet(workbook: Workbook, data: ReportData, book: Book) -> None:
+    """The account's own tables, one below another."""
+    filled = [item for item in listings(data, book).values() if item]
+    if not filled:
+        return
+    sheet, line = new_sheet(workbook, data, "details")
+    for item in filled:
+        write(sheet, line, 1, pair(item.title), font={"bold": True})
+        plain_heads(sheet, line + 1, list(item.heads))
+        for offset, row in enumerate(item.rows, line + 3):
+            for place, cell in enumerate(row, 1):
+                write(sheet, offset, place, cell.zh if cell.zh == cell.en else pair(cell), border=BORDER)
+        line += len(item.rows) + 4
+    set_widths(sheet, line)
 
 
 def _data_sheet(workbook: Workbook, data: ReportData) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ import pandas as pd
 import rasterio
 from numpy.typing import NDArray
 
+from sinkest.account.conversion import load_coefficients
+from sinkest.account.cropland import cropland_balance, cropland_totals
 from sinkest.account.definitions import definition
+from sinkest.account.growth import Removals
 from sinkest.account.yearly import AccountOptions, AccountResult, carbon_account
 from sinkest.errors import InputError
 from sinkest.learn.places import grid_position
@@ -40,8 +43,15 @@ TABLES = (
     "stock_detail",
     "sink_detail",
     "wetland",
+    "wetland_sensitivity",
+    "wetland_restoration",
     "conversion_sets",
+    "uncertainty",
+    "gain_loss",
+    "cropland",
 )
+OPTIONAL_TABLES = ("wetland_sensitivity", "wetland_restoration", "gain_loss", "cropland")
+"""Written only where there is something in them."""
 DAYS_A_YEAR = 365.25
 
 
@@ -54,6 +64,7 @@ def parts(run: Run) -> dict[str, Any]:
         "estimate": spec.estimate.model_dump(mode="json"),
         "account": spec.account.model_dump(mode="json"),
         "wetland": spec.wetland.model_dump(mode="json"),
+        "cropland": spec.cropland.model_dump(mode="json"),
         "previous_run": previous.key(run),
         "targets": spec.targets.model_dump(mode="json") if spec.targets else None,
         "files": {
@@ -62,6 +73,7 @@ def parts(run: Run) -> dict[str, Any]:
                 "reference": spec.estimate.reference,
                 "strata": spec.estimate.strata,
                 "sites": spec.wetland.sites,
+                "cropland": spec.cropland.table,
                 "targets": spec.targets.path if spec.targets else None,
             }.items()
         },
@@ -80,6 +92,7 @@ def work(run: Run, folder: Path) -> None:
         _response(run, book, sums)
     run.progress.advance(1)
     account = _account(run, book, sums, areas, stocks)
+    cropland = _cropland(run, book)
     run.progress.advance(1)
     estimates = inference.tidy(book.rows)
     if account is not None:
@@ -95,9 +108,16 @@ def work(run: Run, folder: Path) -> None:
             "stock_detail": account.stock_detail,
             "sink_detail": account.sink_detail,
             "wetland": account.wetland,
+            "wetland_sensitivity": account.wetland_sensitivity,
+            "wetland_restoration": account.wetland_restoration,
             "conversion_sets": account.conversion_sets,
+            "uncertainty": account.uncertainty,
+            "gain_loss": account.gain_loss,
         }
         book.notes += account.notes
+    if cropland is not None:
+        tables |= {"cropland": cropland}
+    tables = {name: table for name, table in tables.items() if len(table) or name not in OPTIONAL_TABLES}
     _write(run, folder, book, tables, areas, stocks)
     run.progress.advance(1)
     run.progress.end(NAME)
@@ -161,7 +181,10 @@ def _areas(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> Areas | N
         spec.forest.arbor_classes,
         spec.forest.tree_cover_classes,
         spec.estimate.min_plots,
+        _other_oil_tea(frame.definition_id, spec.forest.forest_classes, [item.id for item in spec.land_cover.classes]),
     )
+    if not definition(frame.definition_id).coverage:
+        found = dataclasses.replace(found, rows=[_without_coverage(row) for row in found.rows])
     book.rows += found.rows
     book.notes += found.accuracy.notes
     if book.earlier is not None:
@@ -170,6 +193,28 @@ def _areas(run: Run, book: _Book, sums: Mapping[str, pd.DataFrame]) -> Areas | N
         if not rows:
             book.say("stages.previous_definition", definition=frame.definition_id)
     return found
+
+
+def _other_oil_tea(
+    definition_id: str, forest: Sequence[str], classes: Sequence[str]
+) -> list[tuple[str, list[str], str]]:
+    """Coverage under the same rule with the other treatment of oil tea, where the rule has such a counterpart."""
+    rule = definition(definition_id)
+    if rule.oil_tea_counterpart is None or set(rule.classes) != set(forest):
+        return []
+    other = definition(rule.oil_tea_counterpart)
+    if not set(other.classes) <= set(classes):
+        return []
+    name = "coverage_with_oil_tea" if other.oil_tea == "counted" else "coverage_without_oil_tea"
+    return [(name, list(other.classes), other.id)]
+
+
+def _without_coverage(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Decline forest coverage where the points were not labelled under a rule of forest: it is tree cover."""
+    if row["quantity"] != "forest_coverage":
+        return dict(row)
+    blank = dict.fromkeys(("value", "se", "low", "high"), math.nan)
+    return {**row, **blank, "status": "declined", "note": "stages.not_labelled_row"}
 
 
 def check_definition(run: Run) -> None:
@@ -352,22 +397,45 @@ def _account(
         book.mark(sites)
     account = spec.account
     kinds = spec.wetland.classes
+    removals = account.removals_m3_yr
     options = AccountOptions(
         year=spec.year,
         definition_id=book.frame.definition_id,
         conversion_set=account.conversion_set,
+        ensemble=dict(account.ensemble) or None,
         type_map=dict(account.forest_types),
         bamboo_class=account.bamboo_class,
         oil_tea_class=account.oil_tea_class,
         shrub_class=account.shrub_class,
+        bamboo_culms_per_ha=account.bamboo_culms_per_ha,
         water_classes=tuple(name for name, kind in kinds.items() if kind == "water"),
         marsh_classes=tuple(name for name, kind in kinds.items() if kind == "marsh"),
+        gwp_set=spec.wetland.gwp_set,
+        removals=None if removals is None else Removals(removals, account.removals_se_m3_yr),
+        stand_ages=dict(account.stand_ages),
+        accept_provisional=account.accept_provisional,
         level=spec.estimate.level,
         draws=account.draws,
         simulated=book.frame.simulated,
     )
     rng = np.random.default_rng([spec.seed, spec.year])
     return carbon_account(table, by_class, stocks.change, sites, options, rng=rng)
+
+
+def _cropland(run: Run, book: _Book) -> pd.DataFrame | None:
+    """Soil and methane of the fields a table names; None where none is named."""
+    spec = run.spec
+    if spec.cropland.table is None:
+        return None
+    coefficients = load_coefficients()
+    path = run.config.file(spec.cropland.table)
+    table, factors = cropland_balance(coefficients, path, spec.year, spec.wetland.gwp_set)
+    for quantity, (value, unit) in cropland_totals(table).items():
+        about: dict[str, Any] = {"method": "ipcc_2_25", "definition_id": "", "note": "account.note_cropland"}
+        book.rows.append(book.frame.row(quantity, CITY, unit, value, **about))
+    used = ", ".join(f"{factor.parameter}/{factor.type_id} {factor.value:g}" for factor in factors)
+    book.say("account.cropland_scope", factors=used)
+    return table
 
 
 def _judged(run: Run, book: _Book, estimates: pd.DataFrame) -> dict[str, pd.DataFrame]:

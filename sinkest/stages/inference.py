@@ -146,6 +146,7 @@ def areas(
     arbor: Sequence[str],
     tree_cover: Sequence[str],
     minimum: int,
+    also: Sequence[tuple[str, Sequence[str], str]] = (),
 ) -> Areas:
     """Coverage and class areas from a stratified reference sample.
 
@@ -160,6 +161,8 @@ def areas(
         Class ids: all, those that are forest, arbor forest, under trees.
     minimum : int
         Points a zone needs for a correction of its own.
+    also : sequence of (quantity, class ids, definition id)
+        Further coverages, under rules of their own.
 
     Raises
     ------
@@ -180,6 +183,8 @@ def areas(
     rows += frame.county_rows("forest_area", "ha", groups["forest"])
     if tree_cover:
         rows += frame.county_rows("tree_cover", "%", group(tree_cover), percent, definition_id="tree_cover")
+    for quantity, ids, definition_id in also:
+        rows += frame.county_rows(quantity, "%", group(ids), percent, definition_id=definition_id)
     if arbor:
         groups["arbor"] = group(arbor)
         rows += frame.county_rows("arbor_area", "ha", groups["arbor"])
@@ -433,14 +438,14 @@ def _change(frame: Frame, plots: pd.DataFrame, total: Any, rows: list[dict[str, 
     # Zones are adjusted to the whole one component at a time; the rest of that goes to the largest component.
     lost = np.minimum(found["lost"][0], 0.0)
     rest = values - found["converted"][0] - lost
+    # A zone has few lost plots: their hectares a m3 are those of the whole.
+    lost_ha = total(np.where((what == "lost") & (before > 0), -1.0, 0.0) / plots["years"].to_numpy(dtype=float))
+    ha_per_m3 = max(lost_ha.city.estimate / lost[0], 0.0) if lost[0] < 0 else 0.0
     pieces = []
     for name in COMPONENTS:
         change = {"remaining": rest, "lost": lost}.get(name, found[name][0])
-        pieces.append(
-            pd.DataFrame(
-                {"zone": zones, "type": "arbor", "component": name, "change_m3_yr": change, "se": found[name][1]}
-            )
-        )
+        columns = {"change_m3_yr": change, "se": found[name][1], "area_ha_yr": lost * ha_per_m3 * (name == "lost")}
+        pieces.append(pd.DataFrame({"zone": zones, "type": "arbor", "component": name, **columns}))
     return pd.concat(pieces, ignore_index=True)
 
 

@@ -16,9 +16,10 @@ from rasterio.enums import Resampling
 from sinkest.account.definitions import definition
 from sinkest.config import ReportSection
 from sinkest.messages import Message
-from sinkest.report.data import Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
+from sinkest.report.data import WITHHELD, Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
 from sinkest.report.figures import overview_png
 from sinkest.report.html import report_html
+from sinkest.report.listings import detail_tables
 from sinkest.report.xlsx import report_xlsx
 from sinkest.runstore import RunStore, code_version, read_json, write_bytes
 from sinkest.stages import estimate, mapping, train
@@ -94,7 +95,7 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
         city_zh=about["area"]["zh"],
         city_en=about["area"]["en"],
         simulated=about["simulated"],
-        provisional=bool(estimates["provisional"].any()),
+        provisional=bool((estimates["provisional"] & (estimates["status"] != WITHHELD)).any()),
         definition=Definition(
             id=rule.id if rule else "",
             name_zh=rule.name_zh if rule else "",
@@ -118,6 +119,7 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
         n_plots=about["n_plots"],
         n_reference=(accuracy["confusion"] or {}).get("n"),
         variance_shares=_city_shares(_table(folder, "shares")),
+        details=detail_tables(lambda name: _table(folder, name)),
         title_zh=settings.title_zh,
         title_en=settings.title_en,
     )

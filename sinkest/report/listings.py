@@ -1,0 +1,162 @@
+"""The account's own tables behind the main ones: plain rows of words and numbers, as the run's files hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sinkest.report.book import Book
+from sinkest.report.data import CITY, ReportData
+from sinkest.report.names import Words, known, part_name, quantity_name
+from sinkest.report.units import MISSING, finite, trimmed, unit_label
+
+_RESULTS = ("t_", "change_", "net_", "burial_", "methane_", "flooding_", "before_t", "after_t")
+
+Record = Mapping[str, Any]
+Cell = Callable[[ReportData, Record], Words]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A plain table: headings and rows of cells, in both languages."""
+
+    id: str
+    title: Words
+    heads: tuple[Words, ...]
+    rows: tuple[tuple[Words, ...], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+def listings(data: ReportData, book: Book) -> dict[str, Listing]:
+    """Every listing by its id; those that the run cannot fill are false."""
+    found = {name: _plain(data, name, cells) for name, cells in _CELLS.items()}
+    return {"uncertainty": _uncertainty(data, book), **found}
+
+
+def _plain(data: ReportData, name: str, cells: Mapping[str, Cell]) -> Listing:
+    table = data.details.get(name)
+    rows = []
+    for record in [] if table is None else table.to_dict(orient="records"):
+        line = {str(key): value for key, value in record.items()}
+        withheld = bool(line.get("provisional", False)) and not data.provisional_accepted
+        rows.append(tuple(_cell(data, line, key, cell, withheld) for key, cell in cells.items()))
+    heads = tuple(Words.of(f"report.list_{key}") for key in cells)
+    return Listing(name, Words.of(f"report.list_title_{name}"), heads, tuple(rows))
+
+
+def _cell(data: ReportData, line: Record, key: str, cell: Cell, withheld: bool) -> Words:
+    """A cell; a number that rests on unchecked coefficients is withheld unless they are accepted."""
+    if withheld and key.startswith(_RESULTS):
+        return Words.of("report.list_withheld")
+    return cell(data, line)
+
+
+def _uncertainty(data: ReportData, book: Book) -> Listing:
+    """Approach 1 beside approach 2 for the whole, with the estimate as it is printed everywhere."""
+    keys = ("quantity", "estimate", "approach_1", "approach_2", "approach_1_holds")
+    table = data.details.get("uncertainty")
+    rows = []
+    for record in [] if table is None else table[table["zone"].astype(str) == CITY].to_dict(orient="records"):
+        entry = book.entry(str(record["quantity"]))
+        if entry is None or entry.value is None:
+            continue
+        value = Words(*(f"{entry.shown(lang)} {unit_label(entry.unit, lang)}" for lang in ("zh", "en")))
+        first, low, high = (
+            finite(record[f"percent_{name}"]) for name in ("approach_1", "low_approach_2", "high_approach_2")
+        )
+        if first is None or low is None or high is None:
+            continue
+        holds = Words.of("report.list_yes" if record["within_limit"] else "report.list_no")
+        ends = f"{_signed(low)} … {_signed(high)} %"
+        name = quantity_name(data, str(record["quantity"]))
+        rows.append((name, value, Words.same(f"± {trimmed(first, 2)} %"), Words.same(ends), holds))
+    heads = tuple(Words.of(f"report.list_{key}") for key in keys)
+    return Listing("uncertainty", Words.of("report.list_title_uncertainty"), heads, tuple(rows))
+
+
+def _signed(value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{trimmed(abs(value), 2)}"
+
+
+def _number(column: str, digits: int = 3) -> Cell:
+    def shown(_data: ReportData, line: Record) -> Words:
+        value = finite(line[column])
+        if value is None:
+            return Words.same(MISSING)
+        return Words.same(f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else trimmed(value, digits))
+
+    return shown
+
+
+def _text(column: str) -> Cell:
+    def shown(_data: ReportData, line: Record) -> Words:
+        value = line[column]
+        return Words.same(MISSING if value != value or value == "" else value)
+
+    return shown
+
+
+def _named(prefix: str, column: str) -> Cell:
+    def shown(_data: ReportData, line: Record) -> Words:
+        value = str(line[column])
+        return known(f"{prefix}{value}", value)
+
+    return shown
+
+
+def _type(data: ReportData, line: Record) -> Words:
+    value = line["type"]
+    return Words("", "") if value != value or value == "" else part_name(data, f"stock_by_type:{value}")
+
+
+def _period(_data: ReportData, line: Record) -> Words:
+    return Words.same(f"{int(line['from_year'])}-{int(line['to_year'])}")
+
+
+_CELLS: dict[str, dict[str, Cell]] = {
+    "gain_loss": {
+        "item": _named("account.item_", "item"),
+        "type": _type,
+        "area_ha": _number("area_ha"),
+        "age": _number("age_years"),
+        "t_c_ha_yr": _number("t_c_ha_yr"),
+        "t_co2_yr": _number("t_co2_yr"),
+    },
+    "wetland_sensitivity": {
+        "case": _named("account.case_", "case"),
+        "burial_t_co2_yr": _number("burial_t_co2_yr"),
+        "methane_t_yr": _number("methane_t_yr"),
+        "methane_t_co2e_yr": _number("methane_t_co2e_yr"),
+        "flooding_t_co2_yr": _number("flooding_t_co2_yr"),
+        "net_t_co2e_yr": _number("net_t_co2e_yr"),
+    },
+    "wetland_restoration": {
+        "site": _text("site_id"),
+        "restoration_method": _text("method"),
+        "period": _period,
+        "before": _named("quantities.kind_", "before_kind"),
+        "after": _named("quantities.kind_", "after_kind"),
+        "before_t_co2e_yr": _number("before_t_co2e_yr"),
+        "after_t_co2e_yr": _number("after_t_co2e_yr"),
+        "change_t_co2e_yr": _number("change_t_co2e_yr"),
+        "change_t_co2e": _number("change_t_co2e"),
+    },
+    "cropland": {
+        "field": _text("field_id"),
+        "area_ha": _number("area_ha"),
+        "soil_change_t_co2_yr": _number("soil_change_t_co2_yr"),
+        "methane_t_co2e_yr": _number("paddy_methane_t_co2e_yr"),
+        "net_t_co2e_yr": _number("net_t_co2e_yr"),
+    },
+}
+
+
+def detail_tables(read: Callable[[str], pd.DataFrame | None]) -> dict[str, pd.DataFrame]:
+    """The tables of a run that listings are made of; those it has not are left out."""
+    found = {name: read(name) for name in ("uncertainty", *_CELLS)}
+    return {name: table for name, table in found.items() if table is not None}
