@@ -95,7 +95,7 @@ def learned_from_simulated(run: Run) -> bool:
 def class_names(run: Run) -> dict[str, tuple[str, ...]]:
     """Class ids with the other names that field tables may use."""
     cover = run.spec.land_cover
-    return {item.id: (item.zh, item.en) for item in cover.classes} if cover else {}
+    return {item.id: (str(item.code), item.zh, item.en) for item in cover.classes} if cover else {}
 
 
 def read_run_plots(run: Run) -> gpd.GeoDataFrame:

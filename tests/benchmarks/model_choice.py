@@ -275,7 +275,7 @@ def measure_speed(pixels: int = 200_000, features: int = 60) -> None:
 
     image = draw(pixels)[0]
     stock = train(recipes.load(ROOT / "models" / "stock"), observed(400), seed=0).model
-    labels = observed(6_000)
+    labels = observed(2_000)
     names = np.array([f"c{i:02d}" for i in range(1, 16)])
     rank = np.argsort(np.argsort(labels.y)) * 15 // len(labels.y)
     labels = Observations(X=labels.X, y=names[rank], features=labels.features)
