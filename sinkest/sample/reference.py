@@ -239,7 +239,8 @@ def _strata_table(strata: MapStrata, points: gpd.GeoDataFrame, labels: dict[str,
 def _readme(run: Run, folder: Path, count: int, seed: int, planned: Message) -> str:
     cover, forest = run.spec.land_cover, run.spec.forest
     rule = definition(forest.definition) if forest else None
-    legend = "\n".join(f"| {item.code} | {item.id} | {item.zh} | {item.en} |" for item in (cover.classes if cover else ()))
+    classes = cover.classes if cover else ()
+    legend = "\n".join(f"| {item.code} | {item.id} | {item.zh} | {item.en} |" for item in classes)
     fields = {
         "count": count,
         "year": run.spec.year,
