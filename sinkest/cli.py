@@ -5,14 +5,18 @@ Everything heavy is imported inside the commands, so that help answers at once.
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from sinkest import __version__
+from sinkest.clicktexts import spoken
 from sinkest.errors import SinkestError
 from sinkest.messages import LANGUAGES, set_language, text
 
@@ -25,6 +29,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``sinkest`` command."""
     given = sys.argv[1:] if arguments is None else arguments
     set_language(_language(given))
+    with spoken(), _stoppable():
+        _obey(given)
+
+
+def _obey(given: list[str]) -> None:
     try:
         build().main(args=given, prog_name="sinkest", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -38,6 +47,23 @@ def main(arguments: list[str] | None = None) -> None:
     except SinkestError as problem:
         click.echo(f"{text('cli.error')} {problem}", err=True)
         sys.exit(problem.exit_code)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let a request to terminate end the work as Ctrl-C does, with a word on how to go on."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _language(arguments: list[str]) -> str | None:
@@ -60,12 +86,14 @@ class _InOrder(click.Group):
 def build() -> click.Group:
     """Make the command group in the language in force."""
     group = _InOrder("sinkest", help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
+    group.options_metavar, group.subcommand_metavar = text("cli.options"), text("cli.command")
     group.params.append(
         click.Option(["--lang"], type=click.Choice(LANGUAGES), expose_value=False, help=text("cli.lang_help"))
     )
     group.params.append(_version())
     for name, function, parameters in _COMMANDS:
         command = click.Command(name, callback=function, help=text(f"cli.{name}_help"), no_args_is_help=False)
+        command.options_metavar = text("cli.options")
         for decorate in parameters:
             command.params.append(decorate())
         group.add_command(command)
@@ -86,11 +114,11 @@ def _version() -> click.Option:
 # -- parameters -----------------------------------------------------------------------------------------------------
 
 
-def _path(name: str, *, required: bool = True, default: str | None = None) -> Callable[[], click.Parameter]:
+def _path(name: str, *, default: str | None = None) -> Callable[[], click.Parameter]:
     def make() -> click.Parameter:
-        return click.Argument(
-            [name], type=click.Path(path_type=Path), required=required and default is None, default=default
-        )
+        # A default of None would count as one that is given.
+        more: dict[str, Any] = {} if default is None else {"default": default}
+        return click.Argument([name], type=click.Path(path_type=Path), required=default is None, **more)
 
     return make
 

@@ -94,3 +94,86 @@ def test_doctor_tells_what_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "就绪" in shown
     assert "Earth Engine" in shown
+
+
+ENGLISH = (
+    "Usage",
+    "Options",
+    "Commands",
+    "OPTIONS",
+    "ARGS",
+    "Show this",
+    "Missing",
+    "No such",
+    "Invalid",
+    "Error",
+    "Try",
+)
+
+
+def in_english(told: str) -> list[str]:
+    return [word for word in ENGLISH if word in told]
+
+
+@pytest.mark.parametrize("command", ["", *(name for name, _, _ in _COMMANDS)])
+def test_help_in_chinese_has_no_english_frame(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--lang", "zh", *([command] if command else []), "--help") == 0
+    shown = capsys.readouterr().out
+    assert in_english(shown) == []
+    assert shown.startswith("用法: sinkest")
+    assert "显示本说明并退出。" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "english", "chinese"),
+    [
+        (["run"], "Error: Missing argument 'CONFIG'.", "错误：缺少参数 'CONFIG'."),
+        (["rnu"], "No such command 'rnu'. Did you mean 'run'?", "没有命令 'rnu'。 是否应为 'run'？"),
+        (["run", "c", "--wrokers", "2"], "No such option '--wrokers'. Did", "没有选项 '--wrokers'。 是否应为"),
+        (
+            ["run", "c", "--workers", "0"],
+            "'--workers': 0 is not in the range",
+            "'--workers' 取值无效：0 超出范围 1<=x<=256",
+        ),
+        (["run", "c", "--workers", "x"], "'x' is not a valid", "'--workers' 取值无效：'x' 不是有效数值"),
+        (["run", "c", "--workers"], "'--workers' requires an argument", "选项 '--workers' 需要取值。"),
+        (["run", "c", "d"], "Got unexpected extra argument (d)", "多余的参数（d）"),
+    ],
+)
+def test_a_mistyped_command_is_exit_2_in_both_languages(
+    arguments: list[str], english: str, chinese: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--lang", "en", *arguments) == 2
+    assert english in capsys.readouterr().err
+    assert run("--lang", "zh", *arguments) == 2
+    told = capsys.readouterr().err
+    assert chinese in told
+    assert in_english(told) == []
+
+
+@pytest.mark.parametrize("command", ["init", "check", "run", "show", "verify"])
+def test_a_path_that_is_not_given_is_asked_for(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command) == 2
+    assert "Missing argument" in capsys.readouterr().err
+
+
+def test_the_library_speaks_english_again_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--lang", "zh", "rnu")
+    run("--lang", "en", "rnu")
+    assert "Usage: sinkest" in capsys.readouterr().err
+
+
+def test_help_takes_little_time() -> None:
+    """Processor time, not the clock's: other programs may be busy. Half of it is Python's own start."""
+    code = (
+        "import time\nfrom sinkest.cli import main\n"
+        "try:\n    main(['--lang', 'zh', 'run', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print(time.process_time())"
+    )
+    spent = [
+        float(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()[-1]
+        )
+        for _ in range(3)
+    ]
+    assert min(spent) < 0.3

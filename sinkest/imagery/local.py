@@ -255,25 +255,26 @@ class StackSource(Source):
 
     def _check_files(self) -> None:
         """All files of a band must tell their nodata and hold numbers of one kind: one scale serves them all."""
-        first: dict[str, tuple[RasterFile, str]] = {}
-        for parts in self._parts.values():
-            for part in parts:
-                for band, (file, number) in part.bands.items():
-                    if band == QA:
-                        continue
+        kinds: dict[str, dict[str, list[tuple[RasterFile, str]]]] = {}
+        for part in (part for parts in self._parts.values() for part in parts):
+            for band, (file, number) in part.bands.items():
+                if band != QA:
                     nodata_of(file, number, self._nodata)
                     dtype = file.dtypes[number - 1]
-                    other, expected = first.setdefault(band, (file, dtype))
-                    if _family(dtype) != _family(expected):
-                        raise SourceError(
-                            "imagery.dtype_differs",
-                            kind="mismatch",
-                            file=str(file.path),
-                            band=band,
-                            given=dtype,
-                            other=other.path.name,
-                            expected=expected,
-                        )
+                    kinds.setdefault(band, {}).setdefault(_family(dtype), []).append((file, dtype))
+        for band, found in kinds.items():
+            if len(found) > 1:
+                few, *_, many = sorted(found.values(), key=len)
+                (file, given), (other, expected) = few[0], many[0]
+                raise SourceError(
+                    "imagery.dtype_differs",
+                    kind="mismatch",
+                    file=str(file.path),
+                    band=band,
+                    given=given,
+                    other=other.path.name,
+                    expected=expected,
+                )
 
     def _check_plausible(self, scene: Scene, values: Mapping[str, np.ndarray]) -> None:
         low, high = (0.0, 1e3) if scene.is_radar else PLAUSIBLE_REFLECTANCE

@@ -20,8 +20,8 @@ from sinkest.stages.compose import LAYERS, composer
 from sinkest.stages.context import Run
 from sinkest.stages.findings import Findings
 
-SAMPLES = ((12, 0.25), (40, 0.35))
-"""Records of a table that are looked at first, and the share of them without data up to which that is enough."""
+SAMPLES = ((12, 0.25), (60, MOST_WITHOUT_DATA))
+"""How many records of a table are looked at, and the share of them without data up to which that is enough."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ def look(run: Run, findings: Findings) -> None:
 
 
 def _seen(sight: _Sight, file: str, table: gpd.GeoDataFrame) -> None:
-    """Look at some records; at all of them if many of those have no data, as training would refuse the table."""
+    """Look at some records, and at more where many of those have no data, as training would refuse the table."""
     shapes = np.asarray(table.geometry.values, dtype=object)
     if shapely.is_missing(shapes).all():
         return
@@ -77,14 +77,12 @@ def _seen(sight: _Sight, file: str, table: gpd.GeoDataFrame) -> None:
 
     for size, share in SAMPLES:
         some = np.unique(np.linspace(0, len(table) - 1, size).astype(np.int64))
-        if len(lost(some)) <= share * len(some):
+        missing = lost(some)
+        if len(missing) <= share * len(some):
             return
-    missing = lost(np.arange(len(table)))
-    if len(missing) <= MOST_WITHOUT_DATA * len(table):
-        return
     rows = table[ROW].to_numpy()[missing]
     shown = ", ".join(str(int(one)) for one in rows[:SHOWN_ROWS]) + (", ..." if len(rows) > SHOWN_ROWS else "")
-    raise InputError("learn.mostly_without_data", file=file, lost=len(missing), n=len(table), rows=shown)
+    raise InputError("inputs.mostly_unseen", file=file, lost=len(missing), looked=len(some), n=len(table), rows=shown)
 
 
 def _seasons(sight: _Sight, findings: Findings) -> None:

@@ -127,9 +127,11 @@ def _reference(run: Run, path: Path) -> gpd.GeoDataFrame:
 
 
 def _sites(run: Run, path: Path) -> gpd.GeoDataFrame:
-    del path
     sites = read_run_sites(run)
-    check_sites(pd.DataFrame(sites.drop(columns="geometry")), run.spec.year)
+    try:
+        check_sites(pd.DataFrame(sites.drop(columns="geometry")), run.spec.year)
+    except InputError as error:
+        raise InputError("inputs.at", at=path, problem=error.message) from error
     return sites
 
 
