@@ -80,7 +80,7 @@ def layer_terms(
 
 
 def layer_stocks(
-    terms: LayerTerms, z: Array, type_of_row: NDArray[np.intp], area_ha: Array, bamboo_ha: Array
+    terms: LayerTerms, z: Array, spread: float, type_of_row: NDArray[np.intp], area_ha: Array, bamboo_ha: Array
 ) -> tuple[list[Array], list[Array]]:
     """Carbon of each layer by row, t C.
 
@@ -89,6 +89,8 @@ def layer_stocks(
     terms : LayerTerms
     z : ndarray, (draws, layers)
         Standard normal; one number a layer, so that a mean that is too high is too high for every type.
+    spread : float
+        1 for draws, whose mean is then the table's density; 0 for the account without errors.
     type_of_row : ndarray of int
         Type of each row of the stock table.
     area_ha : ndarray, (draws, rows of the stock table)
@@ -103,16 +105,16 @@ def layer_stocks(
     arbor, bamboo = [], []
     for index in range(len(LAYERS)):
         sigma = terms.sigma[index][type_of_row]
-        density = np.nan_to_num(terms.density[index])[type_of_row] * _lognormal(z[:, [index]], sigma)
+        density = np.nan_to_num(terms.density[index])[type_of_row] * _lognormal(z[:, [index]], sigma, spread)
         arbor.append(area_ha * density)
         mean = float(np.nan_to_num(terms.bamboo[index]))
-        bamboo.append(bamboo_ha * (mean * _lognormal(z[:, [index]], terms.bamboo_sigma[[index]])))
+        bamboo.append(bamboo_ha * (mean * _lognormal(z[:, [index]], terms.bamboo_sigma[[index]], spread)))
     return arbor, bamboo
 
 
-def _lognormal(z: Array, sigma: Array) -> Array:
-    """Multipliers with mean 1."""
-    return np.exp(sigma * z - sigma * sigma / 2)
+def _lognormal(z: Array, sigma: Array, spread: float) -> Array:
+    """Multipliers: with mean 1 over draws, and 1 without errors."""
+    return np.exp(sigma * z - spread * sigma * sigma / 2)
 
 
 def _column(coefficients: Coefficients, type_id: str, used: list[Factor]) -> list[tuple[float, float]]:

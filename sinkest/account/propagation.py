@@ -114,7 +114,7 @@ def _steps(world: World) -> Iterator[Draws]:
     yield start | {"carbon_fraction": np.ones(1)}
     for terms in world.pools:
         yield start | {f"{terms.pool.name}_density": np.array([[1 + terms.pool.cv]])}
-    yield start | {"layers": np.eye(start["layers"].shape[1])}
+    yield start | {"layers": start["layers"] | {"z": np.eye(start["layers"]["z"].shape[1])}}
     yield start | {"root_ratio": np.ones(1)}
     if world.wetland is not None:
         yield start | {"burial_rates": 1 + np.diag(burial_cvs(world))}

@@ -98,7 +98,7 @@ def central(world: World) -> dict[str, Any]:
         **{f"{terms.pool.name}_density": np.ones((1, 1)) for terms in world.pools},
         "burial_rates": np.ones((1, _burial_rates(world))),
         "methane_rates": np.ones((1, _methane_rates(world))),
-        "layers": np.zeros((1, len(LAYERS))),
+        "layers": {"z": np.zeros((1, len(LAYERS))), "spread": 0.0},
         "root_ratio": np.zeros(1),
     }
 
@@ -125,7 +125,7 @@ def draw(world: World, rng: np.random.Generator, draws: int) -> dict[str, Any]:
         },
         "burial_rates": _burial_multipliers(world, stream["burial_rates"], draws),
         "methane_rates": _methane_multipliers(world, stream["methane_rates"], draws),
-        "layers": stream["layers"].standard_normal((draws, len(LAYERS))),
+        "layers": {"z": stream["layers"].standard_normal((draws, len(LAYERS))), "spread": 1.0},
         "root_ratio": stream["root_ratio"].standard_normal(draws),
     }
 
@@ -189,7 +189,7 @@ def _add_layers(
     out["carbon_pool:above_ground"] = (arbor_t_c * (1 - share)) @ to_zones
     out["carbon_pool:below_ground"] = (arbor_t_c * share) @ to_zones
     bamboo_ha = (world.classes.column("area_ha") + draws["area"]["class"]) * terms.bamboo_rows
-    arbor, bamboo = layer_stocks(terms, draws["layers"], kind, area_ha, bamboo_ha)
+    arbor, bamboo = layer_stocks(terms, **draws["layers"], type_of_row=kind, area_ha=area_ha, bamboo_ha=bamboo_ha)
     for name, trees, canes in zip(LAYERS, arbor, bamboo, strict=True):
         out[f"carbon_pool:{name}"] = trees @ to_zones + canes @ of_class
 
