@@ -123,6 +123,10 @@ def _path(name: str, *, default: str | None = None) -> Callable[[], click.Parame
     return make
 
 
+def _word(name: str, *, default: str | None = None) -> Callable[[], click.Parameter]:
+    return lambda: click.Argument([name], required=default is None, default=default)
+
+
 def _workers() -> click.Parameter:
     return click.Option(["--workers"], type=click.IntRange(1, 256), help=text("cli.workers_help"))
 
@@ -250,6 +254,15 @@ def show(run: Path) -> None:
     show_summary(run)
 
 
+def explain(run: Path, quantity: str, zone: str) -> None:
+    """Print the chain of a number."""
+    from sinkest.explain import explain as chain_of
+    from sinkest.messages import current_language
+
+    for line in chain_of(run, quantity, zone).lines(current_language()):
+        click.echo(line)
+
+
 def verify(run: Path) -> None:
     """Check every output against the manifest."""
     from sinkest.runstore import RunStore
@@ -285,6 +298,7 @@ _COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Paramete
     ("report", _stage_command("report"), _FINAL_OPTIONS),
     ("sample", sample, _sample_parameters()),
     ("show", show, [_path("run")]),
+    ("explain", explain, [_path("run"), _word("quantity"), _word("zone", default="all")]),
     ("verify", verify, [_path("run")]),
     ("doctor", doctor, []),
 ]
