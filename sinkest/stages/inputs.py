@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sinkest.account.conversion import TYPE_MAP, chosen_conversion, conversion, load_coefficients
+from sinkest.account.cropland import cropland_balance
 from sinkest.account.definitions import definition
+from sinkest.account.wetland import gwp
 from sinkest.config import LandCoverSection, StockSection
 from sinkest.errors import ConfigError, InputError, RunError, SinkestError, SourceError
 from sinkest.learn import artefact, recipes
@@ -195,6 +197,10 @@ def _settings(run: Run, findings: Findings, placed: bool) -> None:
         findings.attempt(lambda: _defined(labelled), at="estimate.labelled_under")
     if spec.land_cover is not None and spec.stock is not None and spec.estimate.reference is not None:
         _conversion(run, findings)
+    findings.attempt(lambda: gwp(load_coefficients(), spec.wetland.gwp_set), at="wetland.gwp_set")
+    if spec.cropland.table is not None:
+        fields = run.config.file(spec.cropland.table)
+        findings.attempt(lambda: cropland_balance(load_coefficients(), fields, spec.year), at="cropland.table")
     if spec.targets is not None:
         section = spec.targets
         findings.attempt(
@@ -215,10 +221,18 @@ def _conversion(run: Run, findings: Findings) -> None:
     coefficients = load_coefficients()
     types: dict[str, Any] = {**TYPE_MAP, **account.forest_types}
     chosen = account.conversion_set
+    for name in account.ensemble:
+        findings.attempt(partial(_known_set, coefficients, name), at=f"account.ensemble.{name}")
+    if account.ensemble and not account.ensemble.get(chosen):
+        findings.attempt(partial(_weightless, account.ensemble, chosen), at="account.ensemble")
     if findings.attempt(lambda: _known_set(coefficients, chosen), at="account.conversion_set"):
         for name in forest.arbor_classes if forest else ():
             look = partial(chosen_conversion, coefficients, chosen, types.get(name, name), USUAL_VOLUME_M3_HA)
             findings.attempt(look, at=f"account.forest_types.{name}")
+
+
+def _weightless(ensemble: dict[str, float], chosen: str) -> None:
+    raise InputError("account.ensemble_without_chosen", set=chosen, ensemble=", ".join(ensemble))
 
 
 def _known_set(coefficients: Any, name: str) -> None:

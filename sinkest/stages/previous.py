@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pyproj import Transformer
 
 from sinkest.account.definitions import comparable
 from sinkest.account.sink import difference
@@ -115,18 +116,19 @@ def measured_before(earlier: Earlier, plots: pd.DataFrame, crs: str) -> pd.DataF
     before = earlier.plots.reindex(plots["plot_id"])
     if before.empty or "volume_m3_ha" not in before or before["volume_m3_ha"].isna().any():
         return None
-    if earlier.crs == crs:
-        moved = plots[["x_m", "y_m"]].to_numpy(dtype=float) - before[["x_m", "y_m"]].to_numpy(dtype=float)
-        shift = np.hypot(moved[:, 0], moved[:, 1])
-        farthest = int(shift.argmax())
-        if shift[farthest] > MAX_SHIFT_M:
-            raise InputError(
-                "stages.previous_moved",
-                folder=earlier.folder,
-                plot=before.index[farthest],
-                given=f"{shift[farthest]:.0f}",
-                limit=f"{MAX_SHIFT_M:g}",
-            )
+    # the two runs may lie on unlike grids: places are compared on this run's
+    to_here = Transformer.from_crs(earlier.crs, crs, always_xy=True)
+    x_m, y_m = to_here.transform(before["x_m"].to_numpy(dtype=float), before["y_m"].to_numpy(dtype=float))
+    shift = np.hypot(plots["x_m"].to_numpy(dtype=float) - x_m, plots["y_m"].to_numpy(dtype=float) - y_m)
+    farthest = int(shift.argmax())
+    if not shift[farthest] <= MAX_SHIFT_M:
+        raise InputError(
+            "stages.previous_moved",
+            folder=earlier.folder,
+            plot=before.index[farthest],
+            given=f"{shift[farthest]:.0f}",
+            limit=f"{MAX_SHIFT_M:g}",
+        )
     known = plots.assign(
         previous_date=before["date"].to_numpy(), previous_volume_m3_ha=before["volume_m3_ha"].to_numpy(dtype=float)
     )
