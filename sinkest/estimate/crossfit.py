@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError
 from sinkest.estimate import checks
+from sinkest.estimate.freedom import effective
 from sinkest.estimate.outcome import Outcome
 from sinkest.estimate.strata import ordered
 
@@ -211,7 +212,7 @@ def cross_fitted_mean(
         variance=left * float(found.residual.var(ddof=1)) / n,
         n=n,
         method="cross_fitted_difference",
-        df=float(n - 1),
+        df=effective(found.residual - found.residual.mean(), n - 1.0),
         variance_in_sample=left * float(apparent.var(ddof=1)) / n,
         variance_plots=left * float(response.var(ddof=1)) / n,
     )

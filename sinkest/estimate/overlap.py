@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError
 from sinkest.estimate import checks
+from sinkest.estimate.freedom import effective
 from sinkest.estimate.outcome import ChangeEstimate, Outcome, check_years
 from sinkest.estimate.population import Sizes
 from sinkest.estimate.result import Estimate
@@ -58,6 +59,9 @@ class _Levels:
     notes: tuple[Message, ...]
 
 
+_CONTRAST = np.array([-1.0, 1.0])
+
+
 def partial_overlap(
     y1: ArrayLike,
     y2: ArrayLike,
@@ -73,7 +77,7 @@ def partial_overlap(
     That is sampling with partial replacement (K. D. Ware & T. Cunia, Forest Science Monograph 3 (1962)): the plots
     measured once count the more the weaker the correlation. Plots must have been kept or replaced at random. Since the
     correlation is estimated from m pairs, variances are taken times ``1 + 1 / (m - 3)`` (Cochran 1977, sec. 12.6) and
-    t has m - 2 degrees of freedom.
+    t has m - 2 degrees of freedom, or fewer where a few plots carry the change (`sinkest.estimate.freedom`).
 
     Parameters
     ----------
@@ -105,7 +109,7 @@ def partial_overlap(
     found = [_levels(both[labels == name], str(name)) for name in names]
     covariance = np.tensordot(weight**2, np.array([one.covariance for one in found]), axes=1)
     level = weight @ np.array([one.mean for one in found])
-    contrast = np.array([-1.0, 1.0])
+    contrast = _CONTRAST
     seen = ~np.isnan(both)
     pairs, n1, n2 = int(seen.all(axis=1).sum()), int((~seen[:, 1]).sum()), int((~seen[:, 0]).sum())
     return OverlapEstimate(
@@ -162,7 +166,18 @@ def _levels(both: Floats, stratum: str) -> _Levels:
     apart = float((spread / counts).sum())
     paired = float(np.var(pairs[:, 1] - pairs[:, 0], ddof=1)) / len(pairs) if len(pairs) > 1 else math.nan
     mean, covariance = _least_squares(pairs, single, within, both, seen)
-    return _Levels(mean, factor * covariance, paired, apart, spare, notes)
+    scores = _scores(both, seen, mean, within, covariance)
+    return _Levels(mean, factor * covariance, paired, apart, effective(scores - scores.mean(), spare), notes)
+
+
+def _scores(both: Floats, seen: NDArray[np.bool_], mean: Floats, within: Floats, covariance: Floats) -> Floats:
+    """What each plot adds to the error of the change: the weight that least squares gives it times its deviation."""
+    away = np.where(seen, both - mean, 0.0)
+    complete = seen.all(axis=1)
+    scaled = away / np.where(np.diag(within) > 0, np.diag(within), 1.0)
+    if complete.any() and np.linalg.det(within) > 0:
+        scaled[complete] = away[complete] @ np.linalg.inv(within)
+    return scaled @ covariance @ _CONTRAST
 
 
 def _least_squares(
@@ -188,7 +203,7 @@ def _least_squares(
 
 def _freedom(weight: Floats, found: list[_Levels]) -> float:
     """Satterthwaite's rule over strata."""
-    contrast = np.array([-1.0, 1.0])
+    contrast = _CONTRAST
     parts = np.array([w**2 * (contrast @ one.covariance @ contrast) for w, one in zip(weight, found, strict=True)])
     spare = np.array([one.spare for one in found])
     squares = float((parts**2 / spare).sum())
