@@ -3,8 +3,8 @@
 ``python -m tests.benchmarks.estimators [--samples 1000] [--resolution 300] [--workers 1] [--only NAME] [--quick]``
 maps the virtual city once, draws samples of 30, 300 and 1,500 units, and prints for every estimator the relative bias,
 the mean estimated standard error over the standard deviation of the estimates, and how often the 95 % interval holds
-the truth. It ends with code 1 where a variant that is meant to be used holds it less than 93 or more than 97 % of the
-time with 300 units.
+the truth. It ends with code 1 where a variant that is meant to be used (those with a star) holds it less than 93 or
+more than 97 % of the time with 300 units, by more than the Monte Carlo error of that share.
 """
 
 from __future__ import annotations
@@ -146,7 +146,9 @@ def missed(found: dict[Key, Performance]) -> list[Key]:
     return [
         (i, variant, n)
         for (i, variant, n), seen in found.items()
-        if n == USUAL and variant in every[i].judged and not LOWEST <= seen.coverage <= HIGHEST
+        if n == USUAL
+        and variant in every[i].judged
+        and not LOWEST - seen.coverage_error <= seen.coverage <= HIGHEST + seen.coverage_error
     ]
 
 
