@@ -75,7 +75,7 @@ class Pieces:
     between_df: float
 
 
-def add_up(pieces: Pieces, whole: Estimate, minimum: int, level: float) -> pd.DataFrame:
+def add_up(pieces: Pieces, whole: Estimate, minimum: int, level: float, *, composite: bool = False) -> pd.DataFrame:
     """Domain table whose estimates sum to the whole.
 
     With ``e_j`` the mean residuals, every adjusted estimate is ``synthetic_c + sum_j a_cj e_j``; its variance is
@@ -91,17 +91,26 @@ def add_up(pieces: Pieces, whole: Estimate, minimum: int, level: float) -> pd.Da
         Plots a domain needs for a correction of its own.
     level : float
         Confidence level of the intervals.
+    composite : bool
+        Whether a domain's own correction counts by what it is worth, ``between / (between + v_c)``, however many
+        plots carry it, in place of in full or not at all: a smaller error where the domains' plots are few.
     """
     direct = pieces.n >= minimum
-    own = np.diag(np.where(direct, pieces.area, 0.0))
+    trust = _trust(pieces) if composite else direct.astype(np.float64)
+    own = np.diag(trust * pieces.area)
     unadjusted = pieces.synthetic + own @ pieces.residual
-    variance = _variance(pieces, own, direct)
+    variance = np.sum(_variances(pieces, own, trust), axis=0)
     weight = variance / variance.sum() if variance.sum() > 0 else pieces.area / pieces.area.sum()
-    pull = pieces.area.sum() * pieces.share - np.where(direct, pieces.area, 0.0)
+    pull = pieces.area.sum() * pieces.share - trust * pieces.area
     adjustment = weight * (whole.estimate - unadjusted.sum())
     estimate = unadjusted + adjustment
-    final = _variance(pieces, own + np.outer(weight, pull), direct)
-    df = np.where(direct, np.maximum(pieces.n - 1.0, 1.0), pieces.between_df)
+    sampling, bias, model = _variances(pieces, own + np.outer(weight, pull), trust)
+    final = sampling + bias + model
+    spare = np.maximum(pieces.n - 1.0, 1.0)
+    df = np.where(direct, spare, pieces.between_df)
+    if composite:
+        squares = (sampling + model) ** 2 / spare + bias**2 / pieces.between_df
+        df = np.divide(final**2, squares, out=spare, where=squares > 0)
     half = np.array([quantile(level, value) for value in df]) * np.sqrt(final)
     columns = (
         estimate,
@@ -114,7 +123,7 @@ def add_up(pieces: Pieces, whole: Estimate, minimum: int, level: float) -> pd.Da
         pieces.area,
         pieces.n.astype(np.int64),
         np.where(direct, "ok", "insufficient"),
-        np.where(direct, "modified_greg", "synthetic"),
+        np.full(len(direct), "composite") if composite else np.where(direct, "modified_greg", "synthetic"),
         unadjusted,
         np.sqrt(variance),
         adjustment,
@@ -124,11 +133,17 @@ def add_up(pieces: Pieces, whole: Estimate, minimum: int, level: float) -> pd.Da
     return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)), index=index)
 
 
-def _variance(pieces: Pieces, coefficient: Floats, direct: NDArray[np.bool_]) -> Floats:
+def _trust(pieces: Pieces) -> Floats:
+    whole = pieces.between + pieces.residual_variance
+    return np.where(pieces.n > 0, np.divide(pieces.between, whole, out=np.zeros_like(whole), where=whole > 0), 0.0)
+
+
+def _variances(pieces: Pieces, coefficient: Floats, trust: Floats) -> tuple[Floats, Floats, Floats]:
+    """Variance by the residuals' sampling, the model's error between domains, and the model's coefficients."""
     sampling = coefficient**2 @ pieces.residual_variance
     bias = pieces.between * ((coefficient - np.diag(pieces.area)) ** 2).sum(axis=1)
-    model = pieces.area**2 * np.where(direct, pieces.model_direct, pieces.model_synthetic)
-    return sampling + bias + model
+    model = pieces.area**2 * (trust * pieces.model_direct + (1.0 - trust) * pieces.model_synthetic)
+    return sampling, bias, model
 
 
 def _notes(direct: NDArray[np.bool_], estimate: Floats) -> list[str]:

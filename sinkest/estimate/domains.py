@@ -57,6 +57,7 @@ def county_totals(
     coordinates: ArrayLike | None = None,
     design: Pattern = "random",
     minimum: int = MINIMUM,
+    composite: bool = False,
     level: float = 0.95,
 ) -> CountyTable:
     """City and county totals of a quantity that plots measure and a map predicts everywhere.
@@ -85,6 +86,9 @@ def county_totals(
         How the plots were laid out.
     minimum : int
         Plots a county needs for a correction of its own.
+    composite : bool
+        Whether counties lean on their own plots by what these are worth instead (`additive.add_up`), for parts that
+        few plots of a county hold.
     level : float
         Confidence level of the table's intervals.
 
@@ -133,7 +137,7 @@ def county_totals(
         df=city.df,
         notes=city.notes + notes,
     )
-    return CountyTable(add_up(pieces, whole, minimum, level), whole)
+    return CountyTable(add_up(pieces, whole, minimum, level, composite=composite), whole)
 
 
 def county_areas(
@@ -146,6 +150,7 @@ def county_areas(
     coordinates: ArrayLike | None = None,
     design: Pattern = "random",
     minimum: int = MINIMUM,
+    composite: bool = False,
     level: float = 0.95,
 ) -> CountyTable:
     """City and county areas of a class from a reference sample whose strata come from a map.
@@ -165,7 +170,7 @@ def county_areas(
     scheme : {"stratified", "post_stratified"}
         Whether fixed numbers of points were drawn from the strata, or the strata laid over a sample drawn without
         them.
-    coordinates, design, minimum, level
+    coordinates, design, minimum, composite, level
         As in `county_totals`.
 
     Returns
@@ -205,7 +210,7 @@ def county_areas(
     code = np.array([names.index(label) for label in where.tolist()])
     units = Units.of(strata, kinds)
     pieces = _point_pieces(names, area, size, units, hit, code, minimum)
-    return CountyTable(add_up(pieces, whole, minimum, level), whole)
+    return CountyTable(add_up(pieces, whole, minimum, level, composite=composite), whole)
 
 
 def _plot_pieces(

@@ -25,6 +25,8 @@ from sinkest.estimate.total import horvitz_thompson
 
 CITY = "all"
 COMPONENTS = ("remaining", "converted", "lost")
+LEAST_SHARE = 0.1
+"""Of what the map gives a zone of a class: no estimate of a few points goes below it, nor below zero."""
 RAKING_STEPS = 1000
 RAKING_TOLERANCE = 1e-12
 
@@ -173,9 +175,9 @@ def areas(
     stratum, zone = reference["stratum"].to_numpy(), reference["zone_id"].to_numpy()
     truth = reference["reference_class"].to_numpy()
 
-    def group(ids: Sequence[str]) -> CountyTable:
+    def group(ids: Sequence[str], *, composite: bool = False) -> CountyTable:
         hit = np.isin(truth, list(ids)).astype(float)
-        return county_areas(hit, stratum, zone, sizes, minimum=minimum, level=frame.level)
+        return county_areas(hit, stratum, zone, sizes, minimum=minimum, composite=composite, level=frame.level)
 
     groups = {"forest": group(forest)}
     percent = {CITY: 100.0 / frame.total_ha} | {name: 100.0 / area for name, area in frame.zone_area_ha.items()}
@@ -192,7 +194,8 @@ def areas(
         sizes.columns, columns=list(classes), fill_value=0.0
     )
     expected = sizes @ shares
-    by_class = _class_table(frame, {name: group([name]) for name in classes}, expected, groups["forest"], set(forest))
+    tables = {name: group([name], composite=True) for name in classes}
+    by_class = _class_table(frame, tables, expected, groups["forest"], set(forest))
     rows += _class_rows(frame, by_class, len(reference))
     accuracy = stratified_area_from_sample(
         stratum,
@@ -223,8 +226,9 @@ def _class_table(
 ) -> pd.DataFrame:
     """Class areas by zone that add up both over zones and, within a zone, to its forest and its other land.
 
-    ``expected`` (zones x classes, ha) is what the whole's shares of each stratum give a zone; it is brought to the two
-    margins (structure preserving estimation; Purcell & Kish 1980). A zone's own points are too few to correct a class.
+    A zone's estimate of a class leans on its own points by what these are worth, and does not go below a share of
+    ``expected`` (zones x classes, ha), which is what the whole's shares of each stratum give the zone. Then the table
+    is brought to its two margins.
     """
     zones = list(frame.zone_area_ha)
     forest_ha = whole.table.loc[zones, "estimate"].to_numpy(dtype=float)
@@ -237,7 +241,9 @@ def _class_table(
         if not names:
             continue
         totals = np.array([tables[name].city.estimate for name in names])
-        raked = rake(expected.loc[zones, names].to_numpy(dtype=float), margin, totals)
+        start = np.column_stack([tables[name].table.loc[zones, "estimate"].to_numpy(dtype=float) for name in names])
+        least = LEAST_SHARE * expected.loc[zones, names].to_numpy(dtype=float)
+        raked = rake(np.maximum(start, least), margin, totals)
         for j, name in enumerate(names):
             se = tables[name].table.loc[zones, "se"].to_numpy(dtype=float)
             pieces.append(pd.DataFrame({"zone": zones, "class": name, "area_ha": raked[:, j], "se": se}))
@@ -353,7 +359,7 @@ def stock(
     """
     usable = [name for name in types if predicted[name].to_numpy().any()]
 
-    def total(y: NDArray[np.float64]) -> CountyTable:
+    def total(y: NDArray[np.float64], *, composite: bool = False) -> CountyTable:
         return county_totals(
             y,
             predicted[usable],
@@ -363,6 +369,7 @@ def stock(
             coordinates=plots[["x_m", "y_m"]].to_numpy(dtype=float),
             design=design,
             minimum=minimum,
+            composite=composite,
             level=frame.level,
         )
 
@@ -404,16 +411,18 @@ def _type_table(
     total: Any,
     types: Sequence[str],
 ) -> pd.DataFrame:
-    """Stock by zone and type: the map's (``expected``, m3) brought to the zones' totals and the types' totals."""
+    """Stock by zone and type that adds up to the zones' totals and the types' totals; ``expected`` is the map's, m3."""
     kinds = plots["forest_type"].fillna("").to_numpy()
-    tables = {name: total(np.where(kinds == name, volume, 0.0)) for name in types if (volume[kinds == name] > 0).any()}
+    tables = {
+        name: total(np.where(kinds == name, volume, 0.0), composite=True)
+        for name in types
+        if (volume[kinds == name] > 0).any()
+    }
     zones = list(frame.zone_area_ha)
     totals = np.array([found.city.estimate for found in tables.values()])
-    raked = rake(
-        expected.loc[zones, list(tables)].to_numpy(dtype=float),
-        whole.table.loc[zones, "estimate"].to_numpy(dtype=float),
-        totals,
-    )
+    start = np.column_stack([found.table.loc[zones, "estimate"].to_numpy(dtype=float) for found in tables.values()])
+    least = LEAST_SHARE * expected.loc[zones, list(tables)].to_numpy(dtype=float)
+    raked = rake(np.maximum(start, least), whole.table.loc[zones, "estimate"].to_numpy(dtype=float), totals)
     pieces = []
     for j, (name, found) in enumerate(tables.items()):
         se = found.table.loc[zones, "se"].to_numpy(dtype=float)
