@@ -233,3 +233,10 @@ def test_impossible_growth_is_refused(make: object, key: str) -> None:
     with pytest.raises(InputError) as caught:
         make()  # type: ignore[operator]
     assert caught.value.key == key
+
+
+def test_losses_of_zones_add_up_to_the_whole_and_none_is_a_gain() -> None:
+    # -60 and +20 beside a whole of -40: the one zone that lost carries it all
+    assert inference._losses(np.array([-40.0, -60.0, 20.0])).tolist() == [-40, -40, 0]
+    assert inference._losses(np.array([-40.0, 0.0, 20.0])).tolist() == [0, 0, 0]
+    assert inference._losses(np.array([5.0, -60.0, 65.0])).tolist() == [0, 0, 0]

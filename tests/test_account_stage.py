@@ -156,3 +156,11 @@ def test_plots_of_an_earlier_run_on_another_grid_are_compared_where_they_lie() -
     with pytest.raises(InputError) as caught:
         measured_before(earlier, now, "EPSG:32649")
     assert caught.value.key == "stages.previous_moved"
+
+
+def test_districts_add_up_to_the_sink_and_to_each_of_its_parts(finished: Path) -> None:  # noqa: F811
+    table = estimates(run_folder(finished))
+    for quantity in ("sink", "sink:remaining", "sink:converted", "sink:lost", "stock_change"):
+        rows = table[table["quantity"] == quantity].set_index("zone")["value"]
+        assert len(rows) == 4
+        assert rows.drop("all").sum() == pytest.approx(rows["all"], rel=1e-9), quantity

@@ -153,6 +153,10 @@ def account_rows(
                     "provisional": label.provisional,
                     "note": label.note,
                 }
+                if (
+                    quantity == "wetland_flooding"
+                ):  # the factor states no error: an interval of no width would claim none
+                    row |= dict.fromkeys(("se", "low", "high"), math.nan)
                 if label.provisional and not keeping.accept_provisional:
                     row |= {"status": WITHHELD, "note": "account.note_withheld"}
                 records.append(row)

@@ -445,7 +445,7 @@ def _change(frame: Frame, plots: pd.DataFrame, total: Any, rows: list[dict[str, 
     found = {name: _by_zone(total(np.where(what == name, yearly, 0.0)), zones) for name in COMPONENTS}
     values, _ = _by_zone(whole, zones)
     # Zones are adjusted to the whole one component at a time; the rest of that goes to the largest component.
-    lost = np.minimum(found["lost"][0], 0.0)
+    lost = _losses(found["lost"][0])
     rest = values - found["converted"][0] - lost
     # A zone has few lost plots: their hectares a m3 are those of the whole.
     lost_ha = total(np.where((what == "lost") & (before > 0), -1.0, 0.0) / plots["years"].to_numpy(dtype=float))
@@ -453,9 +453,21 @@ def _change(frame: Frame, plots: pd.DataFrame, total: Any, rows: list[dict[str, 
     pieces = []
     for name in COMPONENTS:
         change = {"remaining": rest, "lost": lost}.get(name, found[name][0])
-        columns = {"change_m3_yr": change, "se": found[name][1], "area_ha_yr": lost * ha_per_m3 * (name == "lost")}
+        area = lost * ha_per_m3 if name == "lost" else np.zeros_like(lost)
+        columns = {"change_m3_yr": change, "se": found[name][1], "area_ha_yr": area}
         pieces.append(pd.DataFrame({"zone": zones, "type": "arbor", "component": name, **columns}))
     return pd.concat(pieces, ignore_index=True)
+
+
+def _losses(change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Losses, the whole first: none above zero, and those of the zones brought to that of the whole."""
+    lost = np.minimum(change, 0.0)
+    parts = float(lost[1:].sum())
+    if parts < 0:
+        lost[1:] *= lost[0] / parts
+    else:
+        lost[0] = 0.0
+    return lost
 
 
 def _by_zone(found: CountyTable, zones: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
