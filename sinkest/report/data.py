@@ -276,6 +276,8 @@ class ReportData:
         ``quantity``, ``source``, ``share`` 0..1.
     details : mapping
         Tables of the account that stand behind the main ones, by name; see :mod:`sinkest.report.listings`.
+    roles : mapping
+        Land-cover classes by what they are in the survey: ``forest``, ``arbor``, ``bamboo``, ``oil_tea``, ``shrub``.
     title_zh, title_en : str, optional
         Heading of the report; default: the standing title with the city and the year.
     """
@@ -305,6 +307,7 @@ class ReportData:
     n_reference: int | None = None
     variance_shares: pd.DataFrame | None = None
     details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     title_zh: str | None = None
     title_en: str | None = None
 

@@ -158,5 +158,5 @@ _CELLS: dict[str, dict[str, Cell]] = {
 
 def detail_tables(read: Callable[[str], pd.DataFrame | None]) -> dict[str, pd.DataFrame]:
     """The tables of a run that listings are made of; those it has not are left out."""
-    found = {name: read(name) for name in ("uncertainty", *_CELLS)}
+    found = {name: read(name) for name in ("uncertainty", "wetland", *_CELLS)}
     return {name: table for name, table in found.items() if table is not None}

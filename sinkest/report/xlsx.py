@@ -36,6 +36,7 @@ from sinkest.report.sheets import (
     set_widths,
     write,
 )
+from sinkest.report.surveysheets import closing_sheets, survey_sheets
 from sinkest.report.tables import Column, Table, all_tables
 from sinkest.report.units import absent, finite, unit_of
 from sinkest.report.verdicts import TargetRow, target_rows
@@ -54,7 +55,9 @@ def report_xlsx(data: ReportData) -> bytes:
     workbook = Workbook()
     workbook.remove(workbook.worksheets[0])
     stored: Stored = {}
+    survey_sheets(workbook, data, stored)
     _targets_sheet(workbook, data, target_rows(data, book))
+    closing_sheets(workbook, data, stored)
     tables = all_tables(data, book)
     for name, ids, notes in _SHEETS:
         _table_sheet(workbook, data, name, [tables[item] for item in ids], notes, stored)

@@ -36,6 +36,7 @@ _CONTINUOUS = {
 _CLASSES = {"land_cover": "maps.land_cover", "forest": "maps.forest", "applicability": "maps.applicability"}
 _UNITS = {"looks": "1"}
 TOP_PERCENTILE = 99.0
+_SECTIONS = ("forest", "account")
 
 
 def parts(run: Run) -> dict[str, Any]:
@@ -120,6 +121,7 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
         n_reference=(accuracy["confusion"] or {}).get("n"),
         variance_shares=_city_shares(_table(folder, "shares")),
         details=detail_tables(lambda name: _table(folder, name)),
+        roles=_roles(store),
         title_zh=settings.title_zh,
         title_en=settings.title_en,
     )
@@ -130,6 +132,17 @@ def _table(folder: Path, name: str) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     return pd.read_csv(path, dtype={"zone": str}, encoding="utf-8-sig").drop(columns="run_id")
+
+
+def _roles(store: RunStore) -> dict[str, tuple[str, ...]]:
+    """Land-cover classes by what they are in the survey, as the run was sealed."""
+    seals = [store.seal(stage) for stage in (mapping.NAME, estimate.NAME)]
+    forest, account = (
+        (seal or {"parts": {}})["parts"].get(key) or {} for seal, key in zip(seals, _SECTIONS, strict=True)
+    )
+    found = {name: tuple(forest.get(f"{name}_classes", ())) for name in ("forest", "arbor")}
+    single = {name: account.get(f"{name}_class") for name in ("bamboo", "oil_tea", "shrub")}
+    return found | {name: (value,) for name, value in single.items() if value}
 
 
 def _city_shares(table: pd.DataFrame | None) -> pd.DataFrame | None:
