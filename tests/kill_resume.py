@@ -80,7 +80,7 @@ def kill_and_resume(project: Path, folder: Path, moments: Sequence[float], expec
     sound = True
     for seconds in moments:
         kill_after(folder, seconds)
-        sound &= _is_sound(run)
+        sound &= is_sound(run)
     sealed, underway, blocks = sealed_stages(run), _underway(run), len(list(run.glob(".work/*/.parts*/r*.npz")))
     process = start(folder)
     said = process.communicate()[1]
@@ -91,7 +91,7 @@ def kill_and_resume(project: Path, folder: Path, moments: Sequence[float], expec
     return Killed(moments[-1], sealed, underway, blocks, sound, resumed, identical)
 
 
-def _is_sound(run: Path) -> bool:
+def is_sound(run: Path) -> bool:
     """Whether every stage that says it is finished has exactly the outputs that it says."""
     store = RunStore(run)
     return all(store.state(stage, store.seal(stage)["key"]) == "fresh" for stage in sealed_stages(run))  # type: ignore[index]
