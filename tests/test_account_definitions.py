@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinkest.account import comparable, definition, load_definitions, require_same, shipped_definitions
+from sinkest.account import comparable, definition, definitions, load_definitions, require_same, shipped_definitions
 from sinkest.errors import InputError
 
 GOOD = """
@@ -137,3 +137,40 @@ def test_any_text_loads_or_is_refused_in_words(tmp_path: Path, content: str) -> 
         load_definitions(write(tmp_path, content))
     except InputError as error:
         assert "definitions.toml" in str(error)
+
+
+def test_the_current_rule_ships_with_and_without_land_use_polygons() -> None:
+    by_label, by_polygon = definition("forest_current_rule"), definition("forest_current_rule_land_use")
+    assert by_label.land_use == ()
+    # arbor forest land, bamboo land, shrub land of the national land survey
+    assert by_polygon.land_use == ("0301", "0302", "0305")
+    assert set(by_polygon.classes) == set(by_label.classes)
+
+
+def test_counterparts_differ_in_oil_tea_and_name_each_other() -> None:
+    rule = definition("forest_current_rule")
+    other = definition(rule.oil_tea_counterpart or "")
+    assert {rule.oil_tea, other.oil_tea} == {"counted", "not_counted"}
+    assert other.oil_tea_counterpart == rule.id
+    assert set(rule.classes) - set(other.classes) == {"oil_tea"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('oil_tea_counterpart = "forest_current_rule"', 'oil_tea_counterpart = "tree_cover"', "oil_tea_counterpart"),
+        ('oil_tea_counterpart = "forest_current_rule"', 'oil_tea_counterpart = "forest"', "oil_tea_counterpart"),
+        ('"0301", "0302"', '"0301", "0301"', "land_use"),
+        ('"0301", "0302"', '"0301", "forest"', "land_use"),
+    ],
+)
+def test_bad_counterparts_and_land_use_codes_are_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
+    shipped = Path(definitions.__file__).parent / "factors" / "definitions.toml"
+    text = shipped.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "definitions.toml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_definitions(path)
+    assert caught.value.key == "account.definition_value"
+    assert key in str(caught.value)
