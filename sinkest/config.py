@@ -267,6 +267,35 @@ class TargetsSection(Section):
     coverage_band_pp: float | None = Field(None, gt=0, description="half width of 'about', in points")
 
 
+class RateSection(Section):
+    """A rate a year and its standard deviation."""
+
+    mean: float
+    sd: float = Field(0.0, ge=0)
+
+
+class ScenarioSection(Section):
+    """What is assumed of the years until the targets; one ``[[scenarios]]`` each, none by default."""
+
+    id: ClassId
+    zh: Text
+    en: Text
+    growth_percent: RateSection | None = Field(
+        None, description="growth of the stock in percent a year before harvest; else the measured change goes on"
+    )
+    harvest_m3: RateSection = Field(RateSection(mean=0), description="volume cut a year, m3")
+    planting_ha: RateSection = Field(RateSection(mean=0), description="land that becomes forest a year, ha")
+    loss_ha: RateSection = Field(RateSection(mean=0), description="forest lost a year, ha")
+    young_m3_ha: RateSection = Field(RateSection(mean=0), description="growth a year on planted land, m3/ha")
+
+    @model_validator(mode="after")
+    def _possible(self) -> ScenarioSection:
+        for name in ("harvest_m3", "planting_ha", "loss_ha", "young_m3_ha"):
+            if getattr(self, name).mean < 0:
+                raise _problem("negative_rate", key=f"scenarios.{self.id}.{name}")
+        return self
+
+
 class ReportSection(Section):
     """The report."""
 
@@ -301,6 +330,7 @@ class RunConfig(Section):
     account: AccountSection = AccountSection()
     cropland: CroplandSection = CroplandSection()
     targets: TargetsSection | None = None
+    scenarios: tuple[ScenarioSection, ...] = ()
     report: ReportSection = ReportSection()
     execution: ExecutionSection = ExecutionSection()
 
@@ -312,6 +342,9 @@ class RunConfig(Section):
                 raise _problem("unknown_class", key=key, given=unknown, expected=", ".join(sorted(known)))
         if self.land_cover is not None and self.forest is None:
             raise _problem("forest_missing")
+        names = [scenario.id for scenario in self.scenarios]
+        if len(set(names)) != len(names):
+            raise _problem("duplicate", what="scenarios.id")
         return self
 
     def _named_classes(self) -> Iterator[tuple[str, list[str]]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from sinkest.report.book import Book
 from sinkest.report.data import CITY, ReportData
 from sinkest.report.names import Words, known, part_name, quantity_name
-from sinkest.report.units import MISSING, finite, trimmed, unit_label
+from sinkest.report.units import MISSING, finite, probability, trimmed, unit_label, unit_of
 
 _RESULTS = ("t_", "change_", "net_", "burial_", "methane_", "flooding_", "before_t", "after_t")
 
@@ -40,6 +40,8 @@ def listings(data: ReportData, book: Book) -> dict[str, Listing]:
 
 def _plain(data: ReportData, name: str, cells: Mapping[str, Cell]) -> Listing:
     table = data.details.get(name)
+    if table is not None and name == "scenarios":
+        table = table[table["target_id"].notna()]  # years without a target are in the run's own table
     rows = []
     for record in [] if table is None else table.to_dict(orient="records"):
         line = {str(key): value for key, value in record.items()}
@@ -114,11 +116,62 @@ def _type(data: ReportData, line: Record) -> Words:
     return Words("", "") if value != value or value == "" else part_name(data, f"stock_by_type:{value}")
 
 
+def _scenario(_data: ReportData, line: Record) -> Words:
+    return Words(str(line["scenario_zh"]), str(line["scenario_en"]))
+
+
+def _figure(column: str) -> Cell:
+    """A number in the shown unit, with its label where it is the value itself."""
+
+    def shown(_data: ReportData, line: Record) -> Words:
+        value, unit = finite(line[column]), str(line["unit"])
+        if value is None:
+            return Words.same(MISSING)
+        texts = []
+        for language in ("zh", "en"):
+            label = f" {unit_label(unit, language)}" if column == "value" else ""
+            texts.append(f"{trimmed(value / 10.0 ** unit_of(unit).power(language), 4)}{label}")
+        return Words(*texts)
+
+    return shown
+
+
+def _held_against(_data: ReportData, line: Record) -> Words:
+    value = finite(line["target_value"])
+    if value is None:
+        return Words.same(MISSING)
+    unit = str(line["unit"])
+    shown = (f"{trimmed(value / 10.0 ** unit_of(unit).power(lang), 5)}" for lang in ("zh", "en"))
+    return Words(*(f"{text} ({int(line['target_year'])})" for text in shown))
+
+
+def _chance(_data: ReportData, line: Record) -> Words:
+    return Words.same(probability(finite(line["probability"])))
+
+
+def _quantity(data: ReportData, line: Record) -> Words:
+    return quantity_name(data, str(line["quantity"]))
+
+
+def _year(_data: ReportData, line: Record) -> Words:
+    return Words.same(int(line["year"]))
+
+
 def _period(_data: ReportData, line: Record) -> Words:
     return Words.same(f"{int(line['from_year'])}-{int(line['to_year'])}")
 
 
 _CELLS: dict[str, dict[str, Cell]] = {
+    "scenarios": {
+        "scenario": _scenario,
+        "quantity": _quantity,
+        "year": _year,
+        "projected": _figure("value"),
+        "projected_low": _figure("low"),
+        "projected_high": _figure("high"),
+        "held_against": _held_against,
+        "chance": _chance,
+    },
     "gain_loss": {
         "item": _named("account.item_", "item"),
         "type": _type,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -121,7 +122,7 @@ def _row(data: ReportData, book: Book, record: dict[str, Any]) -> TargetRow:
         interval_shown=_interval(low, high, unit, step),
         assessed=carried,
         assessed_shown=None if carried is None else _with_interval(carried, unit, step),
-        settling_shown=_settling(base["settling_se"], error, unit) if verdict == "cannot_tell" else None,
+        settling_shown=_would_settle(record, base["settling_se"], error, unit) if verdict == "cannot_tell" else None,
         source=said(record.get("source")),
         probability=given["probability"],
         probability_shown=probability(given["probability"]),
@@ -166,6 +167,23 @@ def _carried(base: dict[str, float | None], step: int) -> tuple[Decimal, Decimal
 def _with_interval(numbers: tuple[Decimal, Decimal, Decimal], unit: str, step: int) -> Words:
     value, ends = _number(numbers[0], unit, step), _interval(numbers[1], numbers[2], unit, step)
     return Words.of("report.value_interval", value=value, interval=ends)
+
+
+def _would_settle(record: dict[str, Any], wanted: float | None, now: float | None, unit: str) -> Words | None:
+    """The standard error that would settle it, and how many more plots or points that may take."""
+    error, kind = _settling(wanted, now, unit), str(record.get("n_kind") or "")
+    if kind not in ("plots", "points"):
+        return error
+    more, size = record.get("n_more"), finite(record.get("n"))
+    endless = isinstance(more, float) and math.isinf(more)
+    count = finite(more)
+    if size is None or (count is None and not endless):
+        return error
+    key = f"scenario.{'endless' if endless else 'more'}_{kind}"
+    # two digits: what is asked for rests on an estimate that will itself move
+    asked = "" if count is None else f"{round(count, -max(len(str(int(count))) - 2, 0)):,.0f}"
+    told = Words.of(key, more=asked, n=f"{size:,.0f}")
+    return told if error is None else Words(f"{error.zh}{told.zh}", f"{error.en} {told.en}")
 
 
 def _settling(wanted: float | None, now: float | None, unit: str) -> Words | None:

@@ -128,7 +128,7 @@ def _targets_sheet(workbook: Workbook, data: ReportData, rows: Sequence[TargetRo
             *((end, numbers) for end in ends),
             (row.probability, "0%"),
             (pair(row.verdict_shown), "General"),
-            (pair(row.reason), "General"),
+            (pair(_reasoned(row)), "General"),
         ]
         for place, (value, form) in enumerate(cells, 1):
             wrap = Alignment(vertical="top", wrap_text=place in _WRAPPED)
@@ -141,6 +141,12 @@ def _targets_sheet(workbook: Workbook, data: ReportData, rows: Sequence[TargetRo
 
 _WRAPPED = (1, 3, 11, 12)
 _TARGET_HEADS = {"year": "target_year", "wording": "wording_head"}
+
+
+def _reasoned(row: TargetRow) -> Words:
+    """Why the verdict is what it is, and of an open one what would settle it."""
+    more = row.settling_shown
+    return row.reason if more is None else Words(f"{row.reason.zh}{more.zh}", f"{row.reason.en} {more.en}")
 
 
 def _sheet_unit(unit: str) -> Words:

@@ -18,6 +18,8 @@ from sinkest.account.conversion import load_coefficients
 from sinkest.account.cropland import cropland_balance, cropland_totals
 from sinkest.account.definitions import definition
 from sinkest.account.growth import Removals
+from sinkest.account.scenarios import declared, scenario_table, widened
+from sinkest.account.settling import with_settling
 from sinkest.account.yearly import AccountOptions, AccountResult, carbon_account
 from sinkest.errors import InputError
 from sinkest.learn.places import grid_position
@@ -31,7 +33,7 @@ from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
 from sinkest.stages.inference import CITY, Areas, Frame, Stock
 from sinkest.stages.tables import read_run_reference, read_run_sites, read_run_strata
-from sinkest.targets import assess, read_targets, remarks, trajectory
+from sinkest.targets import Target, assess, read_targets, remarks, trajectory
 
 NAME = "estimate"
 TABLES = (
@@ -49,10 +51,13 @@ TABLES = (
     "uncertainty",
     "gain_loss",
     "cropland",
+    "scenarios",
 )
-OPTIONAL_TABLES = ("wetland_sensitivity", "wetland_restoration", "gain_loss", "cropland")
+OPTIONAL_TABLES = ("scenarios", "wetland_sensitivity", "wetland_restoration", "gain_loss", "cropland")
 """Written only where there is something in them."""
 DAYS_A_YEAR = 365.25
+SCENARIO_STREAM = 1
+"""Keeps the draws of the scenarios apart from the account's."""
 
 
 def parts(run: Run) -> dict[str, Any]:
@@ -67,6 +72,7 @@ def parts(run: Run) -> dict[str, Any]:
         "cropland": spec.cropland.model_dump(mode="json"),
         "previous_run": previous.key(run),
         "targets": spec.targets.model_dump(mode="json") if spec.targets else None,
+        "scenarios": [item.model_dump(mode="json") for item in spec.scenarios],
         "files": {
             name: run.file_hash(value)
             for name, value in {
@@ -445,10 +451,32 @@ def _judged(run: Run, book: _Book, estimates: pd.DataFrame) -> dict[str, pd.Data
     targets = read_targets(run.config.file(section.path))
     book.notes += remarks(targets)
     band = {"forest_coverage": section.coverage_band_pp} if section.coverage_band_pp is not None else None
+    assessed = assess(estimates, targets, run.spec.year, half_width=band)
     return {
-        "targets": assess(estimates, targets, run.spec.year, half_width=band),
+        "targets": with_settling(assessed, estimates),
         "trajectory": trajectory(targets, estimates, run.spec.year),
+        "scenarios": _ahead(run, book, estimates, targets),
     }
+
+
+def _ahead(run: Run, book: _Book, estimates: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:
+    """The declared scenarios, carried to the last target's year."""
+    spec = run.spec
+    scenarios = [declared(item.model_dump()) for item in spec.scenarios]
+    table = scenario_table(
+        estimates,
+        widened(targets, spec.targets.coverage_band_pp if spec.targets else None),
+        scenarios,
+        spec.year,
+        book.frame.total_ha,
+        spec.estimate.labelled_under or "",
+        rng=np.random.default_rng([spec.seed, spec.year, SCENARIO_STREAM]),
+        draws=spec.account.draws,
+        level=spec.estimate.level,
+    )
+    if scenarios:
+        book.say("scenario.scope" if len(table) else "scenario.nothing")
+    return table
 
 
 # -- output ---------------------------------------------------------------------------------------------------------
