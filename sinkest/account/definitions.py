@@ -190,11 +190,12 @@ def require_same(a: str, b: str, known: Mapping[str, Definition] | None = None) 
 
 
 def _check_counterpart(file: str, found: Mapping[str, Definition], rule: Definition) -> None:
-    """The counterpart exists, and differs in oil tea."""
+    """The counterpart exists, differs in oil tea, and names the rule in turn."""
     if rule.oil_tea_counterpart is None:
         return
     other = found.get(rule.oil_tea_counterpart)
-    if other is None or {rule.oil_tea, other.oil_tea} != {"counted", "not_counted"}:
+    paired = other is not None and other.oil_tea_counterpart == rule.id
+    if other is None or not paired or {rule.oil_tea, other.oil_tea} != {"counted", "not_counted"}:
         known = ", ".join(name for name, item in found.items() if item.oil_tea not in (rule.oil_tea, "unknown"))
         _refuse(file, rule.id, "oil_tea_counterpart", rule.oil_tea_counterpart, known)
 
