@@ -167,6 +167,15 @@ def _sample_parameters() -> list[Callable[[], click.Parameter]]:
     ]
 
 
+def _series_parameters() -> list[Callable[[], click.Parameter]]:
+    return [
+        lambda: click.Argument(["runs"], type=click.Path(path_type=Path), nargs=-1, required=True),
+        lambda: click.Option(["--zone"], default="all", help=text("cli.series_zone_help")),
+        lambda: click.Option(["--quantity", "quantities"], multiple=True, help=text("cli.series_quantity_help")),
+        lambda: click.Option(["--out"], type=click.Path(path_type=Path), help=text("cli.series_out_help")),
+    ]
+
+
 # -- commands -------------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +272,19 @@ def explain(run: Path, quantity: str, zone: str) -> None:
         click.echo(line)
 
 
+def series(runs: tuple[Path, ...], zone: str, quantities: tuple[str, ...], out: Path | None) -> None:
+    """Print several runs of one area side by side."""
+    from sinkest.runstore import write_bytes
+    from sinkest.series import series as series_of
+    from sinkest.terminal import show_series
+
+    found = series_of(runs, quantities=quantities, zone=zone)
+    show_series(runs, found)
+    if out is not None:
+        write_bytes(out, found.to_csv(index=False).encode("utf-8-sig"))
+        click.echo(text("series.written", file=out))
+
+
 def verify(run: Path) -> None:
     """Check every output against the manifest."""
     from sinkest.runstore import RunStore
@@ -299,6 +321,7 @@ _COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Paramete
     ("sample", sample, _sample_parameters()),
     ("show", show, [_path("run")]),
     ("explain", explain, [_path("run"), _word("quantity"), _word("zone", default="all")]),
+    ("series", series, _series_parameters()),
     ("verify", verify, [_path("run")]),
     ("doctor", doctor, []),
 ]

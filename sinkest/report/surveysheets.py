@@ -30,6 +30,7 @@ from sinkest.report.survey import Cell, SurveyTable, survey_tables
 
 _MIDDLE = Alignment(horizontal="center", vertical="center", wrap_text=True)
 _WRAP = Alignment(vertical="top", wrap_text=True)
+_RIGHT = Alignment(horizontal="right", vertical="top", wrap_text=True)
 
 
 def survey_sheets(workbook: Workbook, data: ReportData, stored: Stored) -> None:
@@ -82,6 +83,7 @@ def _heads(sheet: Worksheet, top: int, table: SurveyTable) -> None:
         write(sheet, top + 2, place, pair(head.unit), **style)
     sheet.row_dimensions[top].height = 32
     sheet.row_dimensions[top + 1].height = 48
+    sheet.row_dimensions[top + 2].height = 32
 
 
 def _row(sheet: Worksheet, line: int, name: Words, cells: tuple[Cell, ...], table: SurveyTable, total: bool) -> None:
@@ -95,7 +97,8 @@ def _row(sheet: Worksheet, line: int, name: Words, cells: tuple[Cell, ...], tabl
             continue
         shown = "" if cell is None else pair(cell)
         texts.append(shown)
-        write(sheet, line, place, shown or None, font={"bold": total}, alignment=_WRAP, **style)
+        side = _WRAP if table.id in ("9", "crt", "inclusion") else _RIGHT
+        write(sheet, line, place, shown or None, font={"bold": total}, alignment=side, **style)
     if table.id in ("9", "crt", "inclusion"):
         lines = max(1, max(-(-_ems(shown) // (LONGEST if place == 0 else 88)) for place, shown in enumerate(texts)))
         sheet.row_dimensions[line].height = 15.0 * lines
