@@ -225,6 +225,13 @@ class CroplandSection(Section):
     table: Text | None = Field(None, description="fields whose use, tillage or input changed")
 
 
+class RestorationSection(Section):
+    """Treatment polygons of rocky desertification, corridors and greenways; left out unless a file is named."""
+
+    treatments: Text | None = Field(None, description="polygons with treatment_id, kind, method, year")
+    datum: Literal["wgs84", "gcj02"] = "wgs84"
+
+
 class EstimateSection(Section):
     """Reference sample, field inference, intervals."""
 
@@ -329,6 +336,7 @@ class RunConfig(Section):
     estimate: EstimateSection = EstimateSection()
     account: AccountSection = AccountSection()
     cropland: CroplandSection = CroplandSection()
+    restoration: RestorationSection = RestorationSection()
     targets: TargetsSection | None = None
     scenarios: tuple[ScenarioSection, ...] = ()
     report: ReportSection = ReportSection()

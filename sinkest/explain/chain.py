@@ -363,6 +363,26 @@ def _cropland(evidence: Evidence, _quantity: str, _part: str, _zone: str) -> Cha
     return Chain((Term(Words.of("explain.term_fields"), fields, "1", file), area))
 
 
+_KINDS = {
+    "karst_treated_area": ("planted", "closure"),
+    "karst_planted_area": ("planted",),
+    "karst_closure_area": ("closure",),
+    "corridor_treated_area": ("corridor",),
+}
+
+
+def _treated(evidence: Evidence, quantity: str, _part: str, zone: str) -> Chain:
+    """Treatments by number, and what of each counts."""
+    table = evidence.table("treatments")
+    if table is None:
+        return Chain((), 0.0)
+    rows = table[table["kind"].isin(_KINDS[quantity]) & ((table["zone"] == zone) | (zone == CITY))]
+    names = rows.groupby("treatment_id", sort=True)["counted_ha"].sum()
+    file = "estimate/treatments.csv"
+    terms = tuple(Term(Words.same(name), float(value), "ha", file) for name, value in names.items())
+    return Chain(terms, math.fsum(names))
+
+
 _CHAINS: dict[str, Callable[[Evidence, str, str, str], Chain]] = {
     "forest_coverage": _coverage,
     "forest_area": _sampled_area,
@@ -386,6 +406,7 @@ _CHAINS: dict[str, Callable[[Evidence, str, str, str], Chain]] = {
     "co2_total": _co2,
     "sink": _sink,
     "wetland_net": _wetland_net,
+    **dict.fromkeys(_KINDS, _treated),
     **dict.fromkeys(_WETLAND_COLUMNS, _wetland),
     **dict.fromkeys(("cropland_soil", "paddy_methane_co2e", "cropland_net"), _cropland),
 }

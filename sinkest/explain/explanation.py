@@ -350,6 +350,9 @@ def _inputs(evidence: Evidence, quantity: str) -> Iterable[tuple[str, str | None
     if head.startswith("small_wetland"):
         yield "sites", files.get("sites")
         return
+    if head.startswith("karst_") or head == "corridor_treated_area":
+        yield "treatments", files.get("treatments")
+        return
     if head in ("cropland_soil", "paddy_methane_co2e", "cropland_net"):
         yield "cropland", files.get("cropland")
         return

@@ -149,6 +149,7 @@ def _number(
 
 
 _WETLANDS = ("river", "lake", "reservoir", "pond", "marsh", "small_wetland")
+_TREATMENTS = ("planted", "closure", "corridor")
 _LON = Column("lon", "lon", True, "degree", -180, 180)
 _LAT = Column("lat", "lat", True, "degree", -90, 90)
 
@@ -225,6 +226,19 @@ SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
             ),
             "point",
             ("site_id",),
+        ),
+        "treatments": TableSchema(
+            "treatments",
+            _columns(
+                "treatments",
+                Column("treatment_id", "id", True),
+                Column("kind", "choice", True, choices=_TREATMENTS),
+                Column("year", "year", True, low=1950, high=2100),
+                Column("method", "text"),
+                Column("simulated", "flag"),
+            ),
+            "area",
+            ("treatment_id",),
         ),
     }
 )

@@ -194,6 +194,22 @@ def read_sites(
     return reader.frame(raw, problems, values)
 
 
+def read_treatments(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    datum: Datum = "wgs84",
+    layer: str | None = None,
+) -> gpd.GeoDataFrame:
+    """Polygons of restoration with kind and year; see ``read_plots`` for the parameters. ``method`` may be missing."""
+    reader = _Reader(SCHEMAS["treatments"], None, columns, datum, None, layer)
+    raw, problems, values = reader.read(path)
+    frame = reader.frame(raw, problems, values)
+    if "method" not in frame:
+        frame["method"] = ""
+    return frame
+
+
 def notes(frame: pd.DataFrame) -> tuple[Message, ...]:
     """What a reader did on the way in that whoever uses the results should know."""
     return tuple(Message.of(key, **fields) for key, fields in frame.attrs.get("notes", []))

@@ -33,6 +33,7 @@ from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
 from sinkest.stages.inference import CITY, Areas, Frame, Stock
 from sinkest.stages.tables import read_run_reference, read_run_sites, read_run_strata
+from sinkest.stages.treatments import read_run_treatments, treated
 from sinkest.targets import Target, assess, read_targets, remarks, trajectory
 
 NAME = "estimate"
@@ -52,6 +53,7 @@ TABLES = (
     "gain_loss",
     "cropland",
     "scenarios",
+    "treatments",
 )
 OPTIONAL_TABLES = ("scenarios", "wetland_sensitivity", "wetland_restoration", "gain_loss", "cropland")
 """Written only where there is something in them."""
@@ -72,6 +74,7 @@ def parts(run: Run) -> dict[str, Any]:
         "cropland": spec.cropland.model_dump(mode="json"),
         "previous_run": previous.key(run),
         "targets": spec.targets.model_dump(mode="json") if spec.targets else None,
+        "restoration": spec.restoration.model_dump(mode="json"),
         "scenarios": [item.model_dump(mode="json") for item in spec.scenarios],
         "files": {
             name: run.file_hash(value)
@@ -80,6 +83,7 @@ def parts(run: Run) -> dict[str, Any]:
                 "strata": spec.estimate.strata,
                 "sites": spec.wetland.sites,
                 "cropland": spec.cropland.table,
+                "treatments": spec.restoration.treatments,
                 "targets": spec.targets.path if spec.targets else None,
             }.items()
         },
@@ -99,6 +103,7 @@ def work(run: Run, folder: Path) -> None:
     run.progress.advance(1)
     account = _account(run, book, sums, areas, stocks)
     cropland = _cropland(run, book)
+    treatments = _treated(run, book)
     run.progress.advance(1)
     estimates = inference.tidy(book.rows)
     if account is not None:
@@ -123,6 +128,8 @@ def work(run: Run, folder: Path) -> None:
         book.notes += account.notes
     if cropland is not None:
         tables |= {"cropland": cropland}
+    if treatments is not None:
+        tables |= {"treatments": treatments}
     tables = {name: table for name, table in tables.items() if len(table) or name not in OPTIONAL_TABLES}
     _write(run, folder, book, tables, areas, stocks)
     run.progress.advance(1)
@@ -441,6 +448,18 @@ def _cropland(run: Run, book: _Book) -> pd.DataFrame | None:
         book.rows.append(book.frame.row(quantity, CITY, unit, value, **about))
     used = ", ".join(f"{factor.parameter}/{factor.type_id} {factor.value:g}" for factor in factors)
     book.say("account.cropland_scope", factors=used)
+    return table
+
+
+def _treated(run: Run, book: _Book) -> pd.DataFrame | None:
+    """Areas of the treatment polygons; None where none are named."""
+    polygons = read_run_treatments(run)
+    if polygons is None:
+        return None
+    book.mark(polygons)
+    rows, table, told = treated(polygons, run.zones, book.frame)
+    book.rows += rows
+    book.notes += told
     return table
 
 
