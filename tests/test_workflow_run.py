@@ -29,6 +29,7 @@ TABLES = (
     "estimates",
     "factors",
     "gain_loss",
+    "scenarios",
     "shares",
     "sink_detail",
     "stock_detail",

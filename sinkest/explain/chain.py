@@ -292,13 +292,27 @@ def _layer(evidence: Evidence, _quantity: str, part: str, zone: str) -> Chain:
     return Chain(tuple(terms), total if terms else math.nan)
 
 
+def _changes(evidence: Evidence, zone: str) -> pd.DataFrame:
+    """Change and sink by type and component; of the whole, the zones' added where their changes add up to it."""
+    own, table = _rows(evidence, "sink_detail", zone), evidence.table("sink_detail")
+    if zone != CITY or table is None:
+        return own
+    columns, keys = ["change_m3_yr", "sink_t_co2_yr"], ["type", "component"]
+    added = table[table["zone"] != CITY].groupby(keys)[columns].sum()
+    if added.empty or own.empty:
+        return own if added.empty else added.reset_index()
+    whole = own.set_index(keys)["change_m3_yr"].reindex(added.index)
+    near = np.isclose(whole.to_numpy(), added["change_m3_yr"].to_numpy(), rtol=ADDS_UP, atol=1e-9)
+    return added.reset_index() if bool(near.all()) else own
+
+
 def _change(evidence: Evidence, _quantity: str, _part: str, zone: str) -> Chain:
-    return _change_rows(evidence, _rows(evidence, "sink_detail", zone), "change_m3_yr", "m3/yr")
+    return _change_rows(evidence, _changes(evidence, zone), "change_m3_yr", "m3/yr")
 
 
 def _sink(evidence: Evidence, _quantity: str, part: str, zone: str) -> Chain:
-    where = {"component": part} if part else {}
-    rows = _rows(evidence, "sink_detail", zone, **where)
+    rows = _changes(evidence, zone)
+    rows = rows[rows["component"] == part] if part and len(rows) else rows
     changes = _change_rows(evidence, rows, "change_m3_yr", "m3/yr").terms
     sinks = _change_rows(evidence, rows, "sink_t_co2_yr", "t CO2/yr")
     return Chain((*changes, *sinks.terms), sinks.result)
