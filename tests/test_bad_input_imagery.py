@@ -244,6 +244,62 @@ def test_a_damaged_tile_in_the_middle_stops_the_run_by_its_file(
     assert outputs(run_folder(copy)) == before
 
 
+READY = """version = 1
+name = "districts"
+year = 2025
+
+[aoi]
+path = "zones.geojson"
+resolution_m = 120
+
+[imagery]
+source = "static"
+
+[imagery.static.layers]
+elevation = "elevation.tif"
+
+[stock]
+plots = "plots.csv"
+model = "models/stock"
+design = "systematic"
+folds = 2
+"""
+"""Ready rasters as predictors; the name is that of the finished run, whose outputs must survive."""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "english"),
+    [
+        (
+            lambda folder: rewrite(folder / "elevation.tif", crs="EPSG:32650"),
+            ("elevation.tif: the layer (119.", "lies outside the area of interest (113."),
+        ),
+        (lambda folder: (folder / "elevation.tif").unlink(), ("elevation.tif: there is no such file",)),
+        (
+            lambda folder: rewrite(folder / "elevation.tif", lambda values: np.full_like(values, -9999.0)),
+            ("plots.csv", "60 of 60 records looked at (of 258) have no imagery"),
+        ),
+    ],
+)
+def test_ready_rasters_that_miss_the_area_or_the_plots_are_refused(
+    spoil: Spoil,
+    english: tuple[str, ...],
+    finished: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = copied(finished, tmp_path)
+    (copy / CONFIG).write_text(READY, encoding="utf-8")
+    assert call("check", copy / CONFIG) == 0
+    spoil(copy)
+    before = outputs(run_folder(copy))
+    capsys.readouterr()
+    assert call("--lang", "en", "check", copy / CONFIG) == 2
+    told = capsys.readouterr().out
+    assert all(one in told for one in english), told
+    assert outputs(run_folder(copy)) == before
+
+
 # -- what is odd but usable -----------------------------------------------------------------------------------------
 
 

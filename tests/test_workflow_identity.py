@@ -9,6 +9,7 @@ from tests.project_fixture import (
     CONFIG,
     SIMULATED,
     call,
+    edit,
     finished,  # noqa: F401
     outputs,
     project,  # noqa: F401
@@ -43,3 +44,17 @@ def test_outputs_do_not_depend_on_how_they_were_made(
     assert call("--lang", language, "run", copy / config, *options) == 0
     assert len(expected) > 30
     assert outputs(run_folder(copy, config)) == expected
+
+
+def test_maps_of_the_shipped_models_do_not_depend_on_it_either(project: Path, tmp_path: Path) -> None:  # noqa: F811
+    """They hold matrix products, whose last bits may follow the number of rows that are computed together."""
+    made = []
+    for block_size, workers in ((256, 1), (128, 2)):
+        copy = tmp_path / f"{block_size}"
+        shutil.copytree(project, copy)
+        for name in ("land_cover", "stock"):
+            edit(copy / CONFIG, f'model = "models/{name}"', f'model = "shipped:models/{name}"')
+        assert call("map", copy / CONFIG, "--block-size", block_size, "--workers", workers) == 0
+        made.append(outputs(run_folder(copy)))
+    assert {name.split("/")[0] for name in made[0]} == {"compose", "train", "map", "stages"}
+    assert made[0] == made[1]

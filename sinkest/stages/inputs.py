@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pyproj import CRS
+
 from sinkest.account.conversion import TYPE_MAP, chosen_conversion, conversion, load_coefficients
 from sinkest.account.cropland import cropland_balance
 from sinkest.account.definitions import definition
@@ -94,12 +96,18 @@ def _place(run: Run, findings: Findings) -> None:
             "check.place",
             zones=len(run.zones),
             area=f"{run.zones.area_m2 / 1e6:,.1f}",
-            crs=str(run.grid.crs),
+            crs=_crs_name(run),
             width=width,
             height=height,
             resolution=f"{run.resolution_m:g}",
         )
     )
+
+
+def _crs_name(run: Run) -> str:
+    crs = CRS.from_user_input(str(run.grid.crs))
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code is not None else crs.name
 
 
 # -- imagery --------------------------------------------------------------------------------------------------------
