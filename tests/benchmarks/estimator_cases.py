@@ -177,8 +177,10 @@ def _regression_area(draw: Draw, rows: Rows, coordinates: Floats | None = None) 
 
 
 def post_stratified_area(draw: Draw) -> dict[str, Answer]:
-    found = _post_stratified_area(draw, draw.random).combined([True])
-    return {"normal": about(found.estimate, found.variance), "t": of(found)}
+    forest, rows = draw.forest, draw.random
+    found = _post_stratified_area(draw, rows).combined([True])
+    alone = total.horvitz_thompson(forest.forest[rows].astype(float), len(forest)).total()
+    return {"normal": about(found.estimate, found.variance), "t": of(found), "t, points alone": of(alone)}
 
 
 def post_stratified_area_grid(draw: Draw) -> dict[str, Answer]:
@@ -267,7 +269,11 @@ def on_grid(estimator: Simple) -> Callable[[Draw], dict[str, Answer]]:
     def answers(draw: Draw) -> dict[str, Answer]:
         rows = draw.grid
         local = estimator(draw, rows, coordinates=draw.forest.coordinates(rows), design="systematic")
-        return {"t": of(estimator(draw, rows)), "t, local": of(local)}
+        return {
+            "normal, local": about(local.estimate, local.variance),
+            "t": of(estimator(draw, rows)),
+            "t, local": of(local),
+        }
 
     return answers
 
