@@ -230,6 +230,7 @@ class RestorationSection(Section):
 
     treatments: Text | None = Field(None, description="polygons with treatment_id, kind, method, year")
     datum: Literal["wgs84", "gcj02"] = "wgs84"
+    season: ClassId | None = Field(None, description="season whose greenness is compared with account.previous_run")
 
 
 class EstimateSection(Section):

@@ -350,6 +350,9 @@ def _inputs(evidence: Evidence, quantity: str) -> Iterable[tuple[str, str | None
     if head.startswith("small_wetland"):
         yield "sites", files.get("sites")
         return
+    if head == "greenness_gain":
+        yield "treatments", files.get("treatments")
+        yield "previous_run", evidence.parts.get("previous_run")
     if head.startswith("karst_") or head == "corridor_treated_area":
         yield "treatments", files.get("treatments")
         return

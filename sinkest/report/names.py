@@ -15,7 +15,13 @@ from sinkest.report.units import absent
 
 # rooms whose catalogue may name a method, in the order they are asked
 _METHOD_ROOMS = ("estimate", "smallarea", "inference", "account", "mapping", "quantities")
-_PARTS = {"carbon": "pool", "carbon_pool": "pool", "wetland_area": "kind", "sink": "component"}
+_PARTS = {
+    "carbon": "pool",
+    "carbon_pool": "pool",
+    "wetland_area": "kind",
+    "sink": "component",
+    "greenness_gain": "treatment",
+}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 

@@ -62,6 +62,7 @@ UNITS: dict[str, Unit] = {
     "t CO2/yr": Unit("t_co2_yr", 4, 3, 1, 3),
     "t CO2e/yr": Unit("t_co2e_yr", 4, 3, 1, 3),
     "t CH4/yr": Unit("t_ch4_yr", 0, 0, 0, 2),
+    "NDVI/yr": Unit("ndvi_yr", 0, 0, -6, -4, additive=False),
     "count": Unit("count", 0, 0, 0, 0),
 }
 

@@ -31,6 +31,7 @@ from sinkest.runstore import content_key, pretty_json, write_bytes
 from sinkest.stages import inference, mapping, previous, response, train
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
+from sinkest.stages.greening import gains
 from sinkest.stages.inference import CITY, Areas, Frame, Stock
 from sinkest.stages.tables import read_run_reference, read_run_sites, read_run_strata
 from sinkest.stages.treatments import read_run_treatments, treated
@@ -458,8 +459,9 @@ def _treated(run: Run, book: _Book) -> pd.DataFrame | None:
         return None
     book.mark(polygons)
     rows, table, told = treated(polygons, run.zones, book.frame)
-    book.rows += rows
-    book.notes += told
+    grown, said = gains(run, polygons, book.frame, book.earlier)
+    book.rows += rows + grown
+    book.notes += told + said
     return table
 
 

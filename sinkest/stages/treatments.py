@@ -82,7 +82,7 @@ def treated(
     notes : list of Message
     """
     due = treatments[treatments["year"] <= frame.year].sort_values(["year", "treatment_id"], kind="stable")
-    notes = [Message.of("restoration.no_trend")]
+    notes: list[Message] = []
     if len(due) < len(treatments):
         notes.append(Message.of("restoration.later", count=len(treatments) - len(due), year=frame.year))
     records: list[dict[str, Any]] = []
