@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sinkest.messages import LANGUAGES
 from sinkest.report.data import CITY, ReportData
 from sinkest.report.inventory import inclusion_table, inventory_table, method_table
-from sinkest.report.survey import Leafs, SurveyTable, survey_tables
+from sinkest.report.leafs import Leafs
+from sinkest.report.survey import SurveyTable, survey_tables
 from sinkest.report.xlsx import report_xlsx
 from tests.report_fixture import bare_data, report_data
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from sinkest.report.data import WITHHELD, ReportData
+from sinkest.report.leafs import HUNDREDTH, Cell, Leafs, added
 from sinkest.report.names import Words
-from sinkest.report.survey import HUNDREDTH, Cell, Head, Leafs, SurveyTable, added, head_of
+from sinkest.report.survey import Head, SurveyTable, head_of
 from sinkest.report.units import rounded
 
 LINES = (
@@ -131,8 +130,3 @@ def _coefficients(data: ReportData) -> Words:
         if status in counts
     ]
     return Words("；".join(part.zh for part in parts), "; ".join(part.en for part in parts))
-
-
-def is_number(cell: Cell) -> bool:
-    """Whether a cell is a number."""
-    return isinstance(cell, Decimal)

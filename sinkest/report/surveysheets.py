@@ -12,6 +12,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sinkest.report.blocks import Stored
 from sinkest.report.data import ReportData
 from sinkest.report.inventory import inclusion_table, inventory_table, method_table
+from sinkest.report.leafs import Cell
 from sinkest.report.names import Words
 from sinkest.report.sheets import (
     BORDER,
@@ -26,7 +27,7 @@ from sinkest.report.sheets import (
     say_missing,
     write,
 )
-from sinkest.report.survey import Cell, SurveyTable, survey_tables
+from sinkest.report.survey import SurveyTable, survey_tables
 
 _MIDDLE = Alignment(horizontal="center", vertical="center", wrap_text=True)
 _WRAP = Alignment(vertical="top", wrap_text=True)
