@@ -75,7 +75,7 @@ axes.errorbar(
 )
 axes.set_xlabel("reference points")
 axes.set_ylabel("forest coverage, %")
-axes.legend()
+axes.legend(loc="upper right")
 axes.set_title("Forest coverage of the virtual city  SIMULATED")
 figure.tight_layout()
 figure.show() if plt.isinteractive() else figure.canvas.draw()
@@ -109,5 +109,5 @@ print(regression_area(forest[simple].astype(float), shown[simple], shown.mean(),
 # `interval(t=True)`. 先分层后抽样用前者，事后分层或回归用后者；点少或类别稀少用 t 区间。
 #
 # **What it costs to be wrong 用错的代价.** Counting pixels has no error bar and a bias of the size of the map's confusion:
-# on this map a coverage that is wrong by more than the interval of 1,500 points, for ever, however fine the pixels.
+# on this map a coverage as wrong as 1,500 points leave it uncertain, for ever, however fine the pixels.
 # 数像元既无误差，又带有与误判同量级的偏差，像元再细也不会消失。

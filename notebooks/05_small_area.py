@@ -70,7 +70,7 @@ for k, name in enumerate(estimates):
 axes.plot(place, known["stock"], "k_", ms=22, label="truth")
 axes.set_xticks(place, known.index)
 axes.set_ylabel("growing stock, m3/ha of land")
-axes.legend(ncols=3, fontsize=8)
+axes.legend(ncols=3, fontsize=8, loc="upper left")
 axes.set_title("Counties by five estimators  SIMULATED")
 figure.tight_layout()
 figure.show() if plt.isinteractive() else figure.canvas.draw()
