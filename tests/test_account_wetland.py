@@ -172,6 +172,18 @@ def test_zones_of_wetlands_add_up() -> None:
         assert value(rows, quantity) == pytest.approx(value(rows, quantity, "a") + value(rows, quantity, "b"))
 
 
+def test_zones_add_up_where_one_of_them_lists_more_than_is_mapped() -> None:
+    classes = [(zone, "marsh", area, 1.0) for zone, area in (("all", 100.0), ("a", 80.0), ("b", 10.0), ("c", 10.0))]
+    listed = sites({"kind": "marsh", "area_ha": 30, "zone": "b"}, {"kind": "marsh", "area_ha": 1, "zone": "c"})
+    found = account(classes, listed)
+    for quantity in ("wetland_burial", "wetland_methane", "wetland_area:marsh"):
+        whole, parts = value(found.rows, quantity), [value(found.rows, quantity, zone) for zone in "abc"]
+        assert whole == pytest.approx(sum(parts)), quantity
+    # 100 ha are mapped and 31 of them listed: the 20 ha too many in b are taken off a and c, not added to the whole
+    assert value(found.rows, "wetland_area:marsh") == pytest.approx(100)
+    assert value(found.rows, "wetland_area:marsh", "b") == pytest.approx(30)
+
+
 def test_listed_areas_carry_no_error_and_mapped_ones_do() -> None:
     rows = account([("all", "marsh", 100.0, 10.0)], sites({"kind": "lake", "area_ha": 30})).rows.set_index("quantity")
     assert np.isnan(rows.loc["wetland_area:lake", "se"])

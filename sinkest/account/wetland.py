@@ -282,7 +282,7 @@ def _unlisted(
     if not zoned and CITY in here:
         city = here.index(CITY)
         taken = mapped * (taken[city] / mapped[city]) if mapped[city] > 0 else taken
-    rest = np.clip(mapped - taken, 0, None)
+    rest = _added_up(np.clip(mapped - taken, 0, None), here, classes.additive)
     fraction = np.divide(rest, mapped, out=np.zeros_like(rest), where=mapped > 0)
     share = classes.frame["zone"].map(dict(zip(here, fraction, strict=True))).astype("float64").fillna(0.0)
     areas = pd.DataFrame({"zone": here, "kind": kind, "form": kind, "area_ha": rest, "se": se, "sites": 0})
@@ -294,6 +294,16 @@ def _unlisted(
     return _Unlisted(
         classes.column("area_ha") * of_class * share.to_numpy(), areas if of_class.any() else areas.iloc[:0], notes
     )
+
+
+def _added_up(rest: Array, here: Sequence[str], additive: bool) -> Array:
+    """Zones brought to the whole: where one lists more than is mapped, cutting it at zero would add area to the sum."""
+    if not additive or CITY not in here:
+        return rest
+    city = here.index(CITY)
+    zones = np.arange(len(rest)) != city
+    summed = rest[zones].sum()
+    return np.where(zones & (summed > 0), rest * (rest[city] / summed if summed > 0 else 1.0), rest)
 
 
 def _listed(sites: pd.DataFrame | None, zones: Sequence[str]) -> pd.DataFrame:
