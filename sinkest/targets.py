@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from sinkest.account.definitions import Definition, comparable
 from sinkest.account.rows import WITHHELD
@@ -51,6 +51,8 @@ COLUMNS = (
 )
 TRAJECTORY_COLUMNS = ("quantity", "zone", "definition_id", "year", "kind", "value", "unit", "low", "high")
 _EXACT = ("count", "area")
+MOST_FREEDOM = 1e6
+"""From here on, t is normal to all printed digits."""
 
 
 @dataclass(frozen=True)
@@ -305,8 +307,23 @@ def _find(
     se = float(row["se"])
     if math.isnan(se) and target.comparison in _EXACT:
         se = 0.0
-    df = float(row["df"]) if "df" in rows.columns and row["df"] == row["df"] else math.inf
-    return _Value(float(row["value"]), se, df), ""
+    return _Value(float(row["value"]), se, _freedom(row, se)), ""
+
+
+def _freedom(row: pd.Series[Any], se: float) -> float:
+    """Degrees of freedom of a row: its own, or those its symmetric interval was made with; else infinite."""
+    if pd.notna(row.get("df")):
+        return float(row["df"])
+    value, low, high, level = (float(row.get(name, math.nan)) for name in ("value", "low", "high", "level"))
+    if not (se > 0 and math.isclose(high - value, value - low, rel_tol=1e-9) and 0 < level < 1):
+        return math.inf
+    share, width = 0.5 + level / 2, (high - low) / (2 * se)
+    if width <= _quantile(share, MOST_FREEDOM):
+        return math.inf
+    if width >= _quantile(share, 1.0):
+        return 1.0
+    log = optimize.brentq(lambda x: _quantile(share, math.exp(x)) - width, 0.0, math.log(MOST_FREEDOM), xtol=1e-13)
+    return math.exp(log)
 
 
 def _carried(found: _Value, changes: pd.DataFrame, quantity: str, zone: str, span: int) -> _Value | None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from sinkest.errors import ConfigError, InputError, SinkestError
 from sinkest.messages import LANGUAGES, catalogue
@@ -423,3 +424,12 @@ def test_any_file_loads_or_is_refused_in_words(tmp_path: Path, content: str) -> 
         assert all(target.value >= 0 for target in read_targets(path))
     except SinkestError as error:
         assert "targets.toml" in str(error)
+
+
+@pytest.mark.parametrize("df", [3.0, 57.5, 4_000.0, math.inf])
+def test_a_target_shows_the_interval_the_estimate_was_given(tmp_path: Path, df: float) -> None:
+    half = (stats.norm.ppf(0.975) if math.isinf(df) else stats.t.ppf(0.975, df)) * 4e5
+    given = {"value": 35e6, "se": 4e5, "low": 35e6 - half, "high": 35e6 + half, "level": 0.95}
+    row = one(tmp_path, STOCK, given)
+    assert row["low"] == pytest.approx(given["low"], rel=1e-9)
+    assert row["high"] == pytest.approx(given["high"], rel=1e-9)

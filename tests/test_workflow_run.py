@@ -184,6 +184,16 @@ def test_the_mapped_area_is_the_area_of_the_districts(run: Path) -> None:
         assert mapped[zone["zone_id"]] == pytest.approx(zone["area_ha"], rel=1e-4)
 
 
+def test_targets_show_the_intervals_of_the_estimates(run: Path) -> None:
+    table = estimates(run).set_index(["quantity", "zone"])
+    targets = pd.read_csv(run / "estimate" / "targets.csv", dtype={"zone": str}, encoding="utf-8-sig")
+    judged = targets[targets["low"].notna()]
+    assert {"forest_coverage", "growing_stock"} <= set(judged["quantity"])
+    for row in judged.to_dict("records"):
+        for end in ("low", "high"):
+            assert row[end] == pytest.approx(float(table.loc[(row["quantity"], row["zone"]), end]), rel=1e-9)
+
+
 def test_estimates_lie_in_their_intervals(run: Path) -> None:
     table = estimates(run).dropna(subset=["low", "high"])
     assert len(table) > 100
