@@ -73,10 +73,10 @@ def _libraries() -> Iterator[Finding]:
         try:
             version = metadata.version(library)
         except metadata.PackageNotFoundError:
-            yield Finding(Message.of("doctor.library", name=library), "missing", Message.of("doctor.library_missing"))
+            yield Finding(Message.of("doctor.package", name=library), "missing", Message.of("doctor.package_missing"))
             continue
-        detail = Message.of("doctor.library_ready", version=version)
-        yield Finding(Message.of("doctor.library", name=library), "ready", detail)
+        detail = Message.of("doctor.package_ready", version=version)
+        yield Finding(Message.of("doctor.package", name=library), "ready", detail)
 
 
 def _drivers() -> Iterator[Finding]:
