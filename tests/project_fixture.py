@@ -29,7 +29,8 @@ from sinkest.messages import set_language
 from sinkest.runstore import RunStore
 from sinkest.shipped import shipped
 from sinkest.simulate.fieldwork import project_tables
-from sinkest.stages.context import make_landscape, make_source, place, season_period
+from sinkest.stages.context import make_landscape, place, season_period
+from sinkest.stages.sources import make_source
 
 DISTRICTS = ("430202", "430203", "430204")
 BANDS = ("red", "nir", "swir1")

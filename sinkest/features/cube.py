@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from sinkest.errors import InputError, SourceError
 from sinkest.features import composite, indices, phenology, terrain
 from sinkest.features.looks import Looks
-from sinkest.imagery.source import Scene, Source
+from sinkest.imagery.source import Composition, Period, Scene, Source
 
 Floats = NDArray[np.float32]
 Kind = Literal["reflectance", "backscatter", "index", "terrain", "count"]
@@ -117,6 +117,19 @@ class CubeSpec:
         span = [phenology.span_name(self.phenology_index)] if self.phenology_index else []
         return (*stored, *made, *span)
 
+    def composition(self, periods: Mapping[str, tuple[Period, ...]]) -> Composition:
+        """What a source that makes composites itself is asked for."""
+        return Composition(
+            seasons=periods,
+            bands=self.bands,
+            radar_bands=self.radar_bands,
+            method=self.method,
+            index=self.phenology_index,
+            percentiles=phenology.PERCENTILES if self.phenology_index else (),
+            dilate_px=self.dilate_px,
+            fills_gaps=self.gap_fill == "year",
+        )
+
     def features(self, layers: Mapping[str, Floats]) -> Floats:
         """Features of a block.
 
@@ -197,6 +210,17 @@ def build_block(
     return layers
 
 
+def served_block(
+    source: Source, grid: GeoBox, block: tuple[slice, slice], spec: CubeSpec, wanted: Composition
+) -> dict[str, Floats]:
+    """All layers of one block from a source that makes the composites itself; as `build_block` returns them."""
+    here = grid[block]
+    layers = source.composite(here, wanted)
+    for season in spec.seasons:
+        layers |= {f"{season}_{band}": _decibel(layers[f"{season}_{band}"]) for band in spec.radar_bands}
+    return layers | (_terrain(source, here) if spec.terrain else {})
+
+
 def _radar(
     source: Source, grid: GeoBox, spec: CubeSpec, season: str, scenes: Sequence[Scene]
 ) -> tuple[dict[str, Floats], NDArray[np.int32]]:
@@ -210,10 +234,14 @@ def _radar(
         if reads:
             stack = np.stack([read[band] for read in reads])
             linear, count = composite.median(stack), composite.count_valid(stack)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            decibel = 10.0 * np.log10(linear)
-        layers[f"{season}_{band}"] = np.where(np.isfinite(decibel), decibel, np.nan).astype(np.float32)
+        layers[f"{season}_{band}"] = _decibel(linear)
     return layers, count
+
+
+def _decibel(linear: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decibel = 10.0 * np.log10(linear)
+    return np.where(np.isfinite(decibel), decibel, np.nan).astype(np.float32)
 
 
 def _terrain(source: Source, grid: GeoBox) -> dict[str, Floats]:

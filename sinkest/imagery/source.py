@@ -95,6 +95,37 @@ class Scene:
         return self.sensor.startswith("sentinel-1")
 
 
+@dataclass(frozen=True)
+class Composition:
+    """What is asked of a source that makes composites itself.
+
+    Attributes
+    ----------
+    seasons : mapping of str to tuple of Period
+        By season, the days that its composite may use.
+    bands, radar_bands : tuple of str
+        Common band names of every season.
+    method : str
+        ``"median"``, ``"medoid"`` or ``"geomedian"``.
+    index : str or None
+        Spectral index (a name of spyndex) of which ``percentiles`` over all dates of all seasons are wanted.
+    percentiles : tuple of float
+    dilate_px : int
+        Radius by which clouds and shadows are widened.
+    fills_gaps : bool
+        Whether a season without a look takes the composite of all dates.
+    """
+
+    seasons: Mapping[str, tuple[Period, ...]]
+    bands: tuple[str, ...]
+    radar_bands: tuple[str, ...]
+    method: str
+    index: str | None
+    percentiles: tuple[float, ...]
+    dilate_px: int
+    fills_gaps: bool
+
+
 class Source(ABC):
     """Where imagery comes from.
 
@@ -113,6 +144,8 @@ class Source(ABC):
         Common band names that at least some scenes have.
     layers : mapping of str to str
         Layers without a date that can be read beside the scenes, with their units.
+    composes : bool
+        Whether the source makes composites itself, see :meth:`composite`; its scenes need not be read then.
     """
 
     name: str
@@ -120,6 +153,7 @@ class Source(ABC):
     qa_kind: QaKind | None = None
     bands: tuple[str, ...] = ()
     layers: Mapping[str, str] = {}
+    composes: bool = False
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -179,6 +213,22 @@ class Source(ABC):
     def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Read layers without a date: float32 (y, x) each, in the units of :attr:`layers`, NaN for no data."""
         raise InputError("imagery.unknown_layers", source=self.name, given=", ".join(names), expected="-")
+
+    def composite(self, grid: GeoBox, wanted: Composition) -> dict[str, np.ndarray]:
+        """Composites of one block, made where the imagery lies; for a source that :attr:`composes`.
+
+        Returns
+        -------
+        dict of str to float32 array (y, x)
+            ``<season>_<band>`` for every band (radar in linear gamma0), ``count_<season>``, and
+            ``<index>_p<percentile>``; NaN where nothing was seen, counts 0 there.
+
+        Raises
+        ------
+        SourceError
+            If the composites cannot be had.
+        """
+        raise InputError("imagery.no_composites", source=self.name)
 
     def read_with_margin(self, grid: GeoBox, scene: Scene, bands: Sequence[str], margin: int) -> dict[str, np.ndarray]:
         """Read as :meth:`read` does, but with the quality band ``margin`` pixels wider on every side.

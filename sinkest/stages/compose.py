@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from sinkest.features.cube import NODATA, build_block, check_counts
+from sinkest.features.cube import NODATA, build_block, check_counts, served_block
 from sinkest.imagery.source import Scene
 from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
@@ -76,12 +76,20 @@ def composer(run: Run, scenes: Mapping[str, Sequence[Scene]]) -> Callable[[Block
         return {LAYERS: stack}
 
     def composed(block: Block) -> Arrays:
-        values = build_block(run.source, run.grid, block.slices, run.cube, scenes)
+        return encoded(block, build_block(run.source, run.grid, block.slices, run.cube, scenes))
+
+    def served(block: Block) -> Arrays:
+        wanted = run.cube.composition(run.periods)
+        return encoded(block, served_block(run.source, run.grid, block.slices, run.cube, wanted))
+
+    def encoded(block: Block, values: Mapping[str, NDArray[np.float32]]) -> Arrays:
         stack = np.stack([layer.encode(values[layer.name]) for layer in run.cube.layers])
         stack[:, ~run.inside(block)] = NODATA
         return {LAYERS: stack}
 
-    return ready_layers if run.is_static else composed
+    if run.is_static:
+        return ready_layers
+    return served if run.source.composes else composed
 
 
 def _check_seasons(run: Run, cache: Path, blocks: Sequence[Block]) -> None:

@@ -25,6 +25,7 @@ from sinkest.mapping.engine import Block
 from sinkest.mapping.zonal import ZoneIndex
 from sinkest.progress import Progress, Silent
 from sinkest.runstore import RunStore, code_version
+from sinkest.stages.sources import make_source
 
 if TYPE_CHECKING:
     from sinkest.simulate.landscape import Landscape
@@ -184,32 +185,6 @@ def make_landscape(config: LoadedConfig) -> Landscape:
     from sinkest.simulate.landscape import Landscape
 
     return Landscape(config.spec.imagery.simulated.seed)
-
-
-def make_source(config: LoadedConfig) -> Source:
-    """The imagery source that a configuration names."""
-    imagery = config.spec.imagery
-    if imagery.source == "simulated":
-        from sinkest.imagery.simulated import SimulatedSource
-
-        options = imagery.simulated
-        return SimulatedSource(
-            seed=options.seed,
-            year=config.spec.year,
-            scenes_per_season=options.scenes_per_season,
-            cloudiness=options.cloudiness,
-            radar=options.radar,
-        )
-    from sinkest.imagery.local import StackSource, StaticSource
-
-    if imagery.source == "static" and imagery.static is not None:
-        return StaticSource({name: config.file(path) for name, path in imagery.static.layers.items()})
-    if imagery.stack is None:
-        raise ConfigError("config.own_source_section", key="imagery", source=imagery.source)
-    stack = imagery.stack.model_dump(exclude={"path", "elevation", "layout", "bands"})
-    elevation = None if imagery.stack.elevation is None else config.file(imagery.stack.elevation)
-    path, bands = config.file(imagery.stack.path), imagery.stack.bands
-    return StackSource(path, imagery.stack.layout, bands, elevation=elevation, **stack)
 
 
 def make_cube(config: LoadedConfig) -> CubeSpec:
