@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sinkest.features.block import build_block
 from sinkest.features.composite import count_valid, geomedian, median, medoid
-from sinkest.features.cube import CubeSpec, build_block
+from sinkest.features.cube import CubeSpec
 from sinkest.features.mask import clear
 from sinkest.imagery.local import StackSource, grid_of
 from sinkest.imagery.source import Period, Scene

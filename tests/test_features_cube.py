@@ -8,7 +8,8 @@ from odc.geo.geobox import GeoBox
 
 from sinkest.errors import InputError, SourceError
 from sinkest.features import composite, looks
-from sinkest.features.cube import NODATA, CubeSpec, build_block, check_counts
+from sinkest.features.block import build_block
+from sinkest.features.cube import NODATA, CubeSpec, check_counts
 from sinkest.imagery.source import QA, Period, Scene, Source
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")

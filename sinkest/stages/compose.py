@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from sinkest.features.cube import NODATA, build_block, check_counts, served_block
+from sinkest.features.block import build_block, served_block
+from sinkest.features.cube import NODATA, check_counts
 from sinkest.imagery.source import Scene
 from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
