@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -67,8 +67,8 @@ COLUMNS: Mapping[str, tuple[Kind, str]] = {
 """Columns of the table in order, with kind and unit. All but those in `NEEDED` may be empty.
 
 ``plot_id`` (``gedi_`` and the shot number), ``date``, ``lon`` and ``lat`` let the table stand as a table of plots whose
-response is ``agbd_t_ha``. ``agbd_low_t_ha`` and ``agbd_high_t_ha`` bound the product's prediction interval. ``pft`` is the
-plant functional type (1 evergreen needleleaf, 2 evergreen broadleaf, 3 deciduous needleleaf, 4 deciduous broadleaf,
+response is ``agbd_t_ha``. ``agbd_low_t_ha`` and ``agbd_high_t_ha`` bound the product's prediction interval. ``pft`` is
+the plant functional type (1 evergreen needleleaf, 2 evergreen broadleaf, 3 deciduous needleleaf, 4 deciduous broadleaf,
 5, 6, 11 grass, shrub, woodland). ``rejected_by`` lists the quality rules that a shot fails; ``usable`` shots fail none.
 """
 
@@ -135,7 +135,7 @@ def rules() -> tuple[Rule, ...]:
     )
 
 
-def as_table(measured: Mapping[str, ArrayLike], *, granule: str = "", simulated: bool = False) -> gpd.GeoDataFrame:
+def as_table(measured: Mapping[str, ArrayLike], *, where: str, simulated: bool = False) -> gpd.GeoDataFrame:
     """Shots in the table's normal form, judged by the quality rules.
 
     Parameters
@@ -143,8 +143,8 @@ def as_table(measured: Mapping[str, ArrayLike], *, granule: str = "", simulated:
     measured : mapping of str to array (n,)
         Columns of `COLUMNS` that the source has, at least those in `NEEDED`. ``time`` as datetime64 in UTC. NaN, None
         or NaT where a shot has no value.
-    granule : str
-        File or collection the shots come from.
+    where : str
+        File or collection the shots come from, for messages.
     simulated : bool
         Whether they were computed instead of observed.
 
@@ -161,27 +161,36 @@ def as_table(measured: Mapping[str, ArrayLike], *, granule: str = "", simulated:
     """
     missing = [name for name in NEEDED if name not in measured]
     if missing:
-        raise InputError("gedi.columns", granule=granule, missing=", ".join(missing), given=", ".join(measured))
+        raise InputError("gedi.columns", where=where, missing=", ".join(missing), given=", ".join(measured))
     lengths = {name: len(np.asarray(values, dtype=object)) for name, values in measured.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError("gedi.lengths", granule=granule, listed=listed)
+        raise InputError("gedi.lengths", where=where, listed=listed)
     table = pd.DataFrame({name: _typed(kind, measured.get(name), lengths) for name, (kind, _) in COLUMNS.items()})
     repeated = table["shot_number"][table["shot_number"].duplicated()]
     if len(repeated):
-        raise InputError("gedi.repeated", granule=granule, shot=int(repeated.iloc[0]), count=len(repeated))
+        raise InputError("gedi.repeated", where=where, shot=int(repeated.iloc[0]), count=len(repeated))
     table["plot_id"] = "gedi_" + table["shot_number"].astype(str)
-    table["origin"], table["granule"], table["simulated"] = ORIGIN, granule, simulated
+    table["origin"], table["simulated"] = ORIGIN, simulated
     table["power_beam"] = table["beam"].isin(POWER_BEAMS)
     table["date"] = table["time"].dt.strftime("%Y-%m-%d").astype(object)
     unchecked = tuple(rule.id for rule in rules() if rule.column not in measured)
-    failed = [(rule.id, ~rule.holds(table)) for rule in rules() if rule.id not in unchecked]
-    table["rejected_by"] = [" ".join(rule for rule, bad in failed if bad[i]) for i in range(len(table))]
+    table["rejected_by"] = _rejections(table, [rule for rule in rules() if rule.id not in unchecked])
     table["usable"] = table["rejected_by"] == ""
     points = gpd.points_from_xy(table["lon"], table["lat"], crs="EPSG:4326")
     found = gpd.GeoDataFrame(table, geometry=points)
     found.attrs["unchecked"] = unchecked
     return found
+
+
+def _rejections(table: pd.DataFrame, checked: Sequence[Rule]) -> NDArray[np.object_]:
+    """Ids of the rules that each shot fails, with spaces between, (n,)."""
+    failed = np.zeros(len(table), dtype=np.int64)
+    for position, rule in enumerate(checked):
+        failed |= np.where(rule.holds(table), 0, 1 << position)
+    sets, place = np.unique(failed, return_inverse=True)
+    names = [" ".join(rule.id for k, rule in enumerate(checked) if one >> k & 1) for one in sets.tolist()]
+    return np.array(names, dtype=object)[place]
 
 
 def _typed(kind: Kind, values: ArrayLike | None, lengths: Mapping[str, int]) -> Any:
@@ -194,13 +203,9 @@ def _typed(kind: Kind, values: ArrayLike | None, lengths: Mapping[str, int]) -> 
     if kind == "number":
         return np.full(count, np.nan) if values is None else np.asarray(values, dtype=np.float64)
     if kind == "flag":
-        return pd.array([pd.NA] * count if values is None else _whole(values), dtype="Int16")
+        numbers = np.full(count, np.nan) if values is None else np.asarray(values, dtype=np.float64)
+        return pd.Series(np.where(np.isfinite(numbers), np.rint(numbers), np.nan)).astype("Int32")
     if kind == "bool":
         return np.zeros(count, dtype=bool)
     text = np.full(count, "", dtype=object) if values is None else np.asarray(values, dtype=object)
     return pd.Series(text, dtype=object)
-
-
-def _whole(values: ArrayLike) -> list[Any]:
-    numbers = np.asarray(values, dtype=np.float64)
-    return [int(one) if np.isfinite(one) else pd.NA for one in numbers]
