@@ -15,6 +15,7 @@ from sinkest.account.sink import definition_change
 from sinkest.errors import InputError
 from sinkest.stages import inference
 from sinkest.stages.inference import Frame
+from sinkest.stages.inference.stock import _losses
 
 COEFFICIENTS = load_coefficients()
 STOCK = pd.DataFrame(
@@ -237,6 +238,6 @@ def test_impossible_growth_is_refused(make: object, key: str) -> None:
 
 def test_losses_of_zones_add_up_to_the_whole_and_none_is_a_gain() -> None:
     # -60 and +20 beside a whole of -40: the one zone that lost carries it all
-    assert inference._losses(np.array([-40.0, -60.0, 20.0])).tolist() == [-40, -40, 0]
-    assert inference._losses(np.array([-40.0, 0.0, 20.0])).tolist() == [0, 0, 0]
-    assert inference._losses(np.array([5.0, -60.0, 65.0])).tolist() == [0, 0, 0]
+    assert _losses(np.array([-40.0, -60.0, 20.0])).tolist() == [-40, -40, 0]
+    assert _losses(np.array([-40.0, 0.0, 20.0])).tolist() == [0, 0, 0]
+    assert _losses(np.array([5.0, -60.0, 65.0])).tolist() == [0, 0, 0]

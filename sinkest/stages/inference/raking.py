@@ -1,0 +1,41 @@
+"""Tables brought to given margins, so that zones and classes add up both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_SHARE = 0.1
+"""Of what the map gives a zone of a class: no estimate of a few points goes below it, nor below zero."""
+RAKING_STEPS = 1000
+RAKING_TOLERANCE = 1e-12
+
+
+def rake(table: NDArray[np.float64], row_totals: NDArray[np.float64], column_totals: NDArray[np.float64]) -> NDArray:
+    """Fit a table to given margins by iterative proportional fitting (Deming & Stephan 1940).
+
+    Parameters
+    ----------
+    table : array (r, c)
+        Start; what is not positive counts as a trace of the margins, so that the margins can always be met.
+    row_totals, column_totals : arrays (r,), (c,)
+        Not negative, of one sum.
+
+    Returns
+    -------
+    array (r, c)
+        Of which columns add up to ``column_totals`` exactly up to rounding, rows within 1e-9 of the sum.
+    """
+    total = float(column_totals.sum())
+    if total <= 0:
+        return np.zeros_like(table)
+    trace = 1e-9 * np.outer(row_totals, column_totals) / total
+    fitted = np.where(table > 0, table, 0.0) + trace
+    for _ in range(RAKING_STEPS):
+        rows = fitted.sum(axis=1)
+        fitted *= np.divide(row_totals, rows, out=np.zeros_like(rows), where=rows > 0)[:, None]
+        columns = fitted.sum(axis=0)
+        fitted *= np.divide(column_totals, columns, out=np.zeros_like(columns), where=columns > 0)
+        if np.abs(fitted.sum(axis=1) - row_totals).max() <= RAKING_TOLERANCE * total:
+            break
+    return fitted
