@@ -28,6 +28,9 @@ from sinkest.imagery.resample import Kernel, Positions, resample
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
 """Names that count as rasters when a folder is searched."""
 
+VIRTUAL = "/vsi"
+"""How paths begin that GDAL looks up in archives or on servers instead of on the disk."""
+
 MAX_SIDE = 1_000_000
 """More pixels a side than any real scene or mosaic has; beyond it a header is taken for damaged."""
 
@@ -82,7 +85,8 @@ def probe(path: Path | str) -> RasterFile:
         holds complex numbers.
     """
     path = Path(path)
-    if not path.is_file():
+    virtual = path.as_posix().startswith(VIRTUAL)
+    if not virtual and not path.is_file():
         raise SourceError("imagery.no_file", kind="missing", file=str(path))
     with _guarded(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -92,7 +96,8 @@ def probe(path: Path | str) -> RasterFile:
             complex_types = sorted({str(dtype) for dtype in raster.dtypes if "complex" in str(dtype)})
             if complex_types:
                 raise SourceError("imagery.dtype", kind="unreadable", file=str(path), given=", ".join(complex_types))
-            if max(raster.shape) > MAX_SIDE or _smallest_side(raster.transform) < MIN_PIXEL or _cut_short(raster, path):
+            odd = max(raster.shape) > MAX_SIDE or _smallest_side(raster.transform) < MIN_PIXEL
+            if odd or (not virtual and _cut_short(raster, path)):
                 raise SourceError("imagery.damaged", kind="unreadable", file=str(path), detail="-")
             grid = GeoBox(raster.shape, Affine(*raster.transform[:6]), raster.crs.to_wkt())
             if not all(math.isfinite(side) for side in bounds_in(grid, "EPSG:4326")):
