@@ -176,6 +176,15 @@ def _series_parameters() -> list[Callable[[], click.Parameter]]:
     ]
 
 
+def _gedi_parameters() -> list[Callable[[], click.Parameter]]:
+    return [
+        lambda: click.Argument(["files"], type=click.Path(path_type=Path), nargs=-1, required=True),
+        lambda: click.Option(["--out"], type=click.Path(path_type=Path), required=True, help=text("cli.gedi_out_help")),
+        lambda: click.Option(["--aoi"], type=click.Path(path_type=Path), help=text("cli.gedi_aoi_help")),
+        lambda: click.Option(["--all", "keep_all"], is_flag=True, help=text("cli.gedi_all_help")),
+    ]
+
+
 # -- commands -------------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +294,15 @@ def series(runs: tuple[Path, ...], zone: str, quantities: tuple[str, ...], out: 
         click.echo(text("series.written", file=out))
 
 
+def gedi(files: tuple[Path, ...], out: Path, aoi: Path | None, keep_all: bool) -> None:
+    """Make a table of shots from GEDI granules."""
+    from sinkest.shots import gather
+
+    for message in gather(files, out, aoi, keep_all):
+        click.echo(str(message))
+    click.echo(str(out))
+
+
 def verify(run: Path) -> None:
     """Check every output against the manifest."""
     from sinkest.runstore import RunStore
@@ -322,6 +340,7 @@ _COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Paramete
     ("show", show, [_path("run")]),
     ("explain", explain, [_path("run"), _word("quantity"), _word("zone", default="all")]),
     ("series", series, _series_parameters()),
+    ("gedi", gedi, _gedi_parameters()),
     ("verify", verify, [_path("run")]),
     ("doctor", doctor, []),
 ]

@@ -59,6 +59,7 @@ COLUMNS: Mapping[str, tuple[Kind, str]] = {
     "urban_percent": ("number", "percent"),
     "solar_elevation_deg": ("number", "degree"),
     "elevation_m": ("number", "m"),
+    "above_dem_m": ("number", "m"),
     "slope_deg": ("number", "degree"),
     "usable": ("bool", ""),
     "rejected_by": ("text", ""),
@@ -69,7 +70,9 @@ COLUMNS: Mapping[str, tuple[Kind, str]] = {
 ``plot_id`` (``gedi_`` and the shot number), ``date``, ``lon`` and ``lat`` let the table stand as a table of plots whose
 response is ``agbd_t_ha``. ``agbd_low_t_ha`` and ``agbd_high_t_ha`` bound the product's prediction interval. ``pft`` is
 the plant functional type (1 evergreen needleleaf, 2 evergreen broadleaf, 3 deciduous needleleaf, 4 deciduous broadleaf,
-5, 6, 11 grass, shrub, woodland). ``rejected_by`` lists the quality rules that a shot fails; ``usable`` shots fail none.
+5, 6, 11 grass, shrub, woodland). ``above_dem_m`` and ``slope_deg`` are known only where an elevation model is at hand:
+the shot's ground against the model's, and the model's slope. ``rejected_by`` lists the quality rules that a shot fails;
+``usable`` shots fail none.
 """
 
 NEEDED = ("shot_number", "beam", "time", "lon", "lat", "agbd_t_ha", "agbd_se_t_ha", "l4_quality_flag", "degrade_flag")

@@ -15,16 +15,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from sinkest.archives import Bounds, unpack
 from sinkest.errors import InputError
 from sinkest.imagery.gedi import EPOCH, as_table
 
 MAX_SHOTS = 1_000_000
 """Shots of one beam; a whole granule, a quarter of an orbit, has some 160 000."""
 MAX_CHUNK_BYTES = 64 * 2**20
-MAX_UNPACKED_BYTES = 4 * 2**30
-MAX_RATIO = 200
-"""Times that a zipped granule may grow; the real ones do by a dozen."""
 MAX_TEXT_BYTES = 64
+ARCHIVE = Bounds(files=100, unpacked_bytes=4 * 2**30)
+"""What a zip file with a granule may hold; the real ones unpack to some 300 MB."""
 
 _FILL = -9999.0
 _YEARS_S = (0.0, 60 * 366 * 86400.0)
@@ -52,12 +52,17 @@ _NUMBERS: Mapping[str, str] = {
 """Column of the table -> dataset of a beam."""
 
 _BROKEN = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError, MemoryError)
-"""What h5py and zipfile raise on damaged files."""
+"""What h5py raises on damaged files."""
 
 Columns = dict[str, NDArray[Any]]
 
 
-def read_granules(paths: Sequence[str | Path], area: shapely.Geometry | None = None) -> gpd.GeoDataFrame:
+Terrain = Callable[[NDArray[np.float64], NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
+
+
+def read_granules(
+    paths: Sequence[str | Path], area: shapely.Geometry | None = None, terrain: Terrain | None = None
+) -> gpd.GeoDataFrame:
     """All shots of some granules, judged by the quality rules.
 
     Parameters
@@ -66,6 +71,9 @@ def read_granules(paths: Sequence[str | Path], area: shapely.Geometry | None = N
         HDF5 granules of GEDI L4A version 2, or zip files with one each; subsets too.
     area : geometry, optional
         Only shots in it are returned, EPSG:4326.
+    terrain : callable, optional
+        Longitudes and latitudes -> ``elevation_m`` and ``slope_deg`` of an elevation model there, NaN where it has no
+        data. Without it the rules that need them are not checked.
 
     Returns
     -------
@@ -89,9 +97,12 @@ def read_granules(paths: Sequence[str | Path], area: shapely.Geometry | None = N
         kept[placed] = shapely.contains_xy(area, columns["lon"][placed], columns["lat"][placed])
     order = np.argsort(columns["shot_number"], kind="stable")
     order = order[kept[order]]
-    found = as_table(
-        {name: values[order] for name, values in columns.items()}, where=", ".join(Path(one).name for one in paths)
-    )
+    columns = {name: values[order] for name, values in columns.items()}
+    if terrain is not None:
+        model = terrain(columns["lon"], columns["lat"])
+        columns["above_dem_m"] = columns["elevation_m"] - model["elevation_m"]
+        columns["slope_deg"] = model["slope_deg"]
+    found = as_table(columns, where=", ".join(Path(one).name for one in paths))
     found.attrs |= {"shots": shots, "unplaced": int((~placed).sum())}
     return found
 
@@ -125,32 +136,16 @@ def _telling(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[Path]:
-    """The granule as a plain file; of a zip file its only HDF5 member, under a name of our own."""
+    """The granule as a plain file; of a zip file its only HDF5 member."""
     if not zipfile.is_zipfile(path):
         yield path
         return
     with TemporaryDirectory(prefix="sinkest-gedi-") as folder:
-        target = Path(folder) / "granule.h5"
-        with _telling(path), zipfile.ZipFile(path) as archive:
-            member = _only_granule(path, archive)
-            with archive.open(member) as packed, target.open("wb") as plain:
-                while piece := packed.read(2**20):
-                    plain.write(piece)
-        yield target
-
-
-def _only_granule(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    found = [one for one in archive.infolist() if one.filename.lower().endswith((".h5", ".hdf5"))]
-    if len(found) != 1:
-        raise InputError("gedi.zip_members", file=path, count=len(found))
-    member = found[0]
-    if member.flag_bits & 1:
-        raise InputError("gedi.zip_locked", file=path)
-    grown = member.file_size > MAX_RATIO * max(1, member.compress_size)
-    if member.file_size > MAX_UNPACKED_BYTES or grown:
-        fields = {"size": f"{member.file_size / 2**20:.0f}", "packed": f"{member.compress_size / 2**20:.1f}"}
-        raise InputError("gedi.zip_bomb", file=path, limit=MAX_UNPACKED_BYTES // 2**30, ratio=MAX_RATIO, **fields)
-    return member
+        unpacked = unpack(path, Path(folder) / "granule", ARCHIVE)
+        found = [one for one in unpacked if one.suffix.lower() in {".h5", ".hdf5"}]
+        if len(found) != 1:
+            raise InputError("gedi.zip_members", file=path, count=len(found))
+        yield found[0]
 
 
 def _group(path: Path, parent: h5py.Group, name: str) -> h5py.Group:
