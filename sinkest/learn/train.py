@@ -61,6 +61,8 @@ class Observations:
         How the features are made, as plain values.
     simulated : bool
         Whether any of it comes from a simulation.
+    origin : str
+        Where the response comes from if nobody measured it, such as ``"gedi_l4a"``; it goes into the card.
     """
 
     X: NDArray[np.float32]
@@ -74,6 +76,7 @@ class Observations:
     files: Mapping[str, str] = field(default_factory=dict)
     spec: Any = None
     simulated: bool = False
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -266,6 +269,8 @@ def _described(
         "files": dict(sorted(data.files.items())),
         "simulated": data.simulated,
     }
+    if data.origin:
+        training["origin"] = data.origin
     if data.groups is not None:
         training["groups"] = len(np.unique(data.groups))
     if recipe.kind == "classification":

@@ -18,6 +18,7 @@ from sinkest.learn.recipes import Recipe
 from sinkest.stages import compose
 from sinkest.stages.context import Run
 from sinkest.stages.cubefile import CubeFile
+from sinkest.stages.train import from_lidar
 from sinkest.stages.inference import CITY, Frame
 
 MAP_SAMPLE = 2000
@@ -52,7 +53,8 @@ def mean_rows(
     between, df = _between_folds(residual, plots["fold"].to_numpy())
     se = math.sqrt(refits + between)
     span = quantile(frame.level, df) * se
-    about = {"method": "model_based", "n": len(plots), "note": "stages.note_model_based"}
+    note = "gedi.note_row" if from_lidar(plots) else "stages.note_model_based"
+    about = {"method": "model_based", "n": len(plots), "note": note}
     return [*rows, frame.row(name, CITY, stock.unit, mapped, se, mapped - span, mapped + span, **about)]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sinkest.aoi import check_points
 from sinkest.errors import InputError, ModelError
+from sinkest.imagery.gedi import ORIGIN
 from sinkest.learn import artefact, recipes
 from sinkest.learn.extract import extract, with_data
 from sinkest.learn.model import TrainedModel, check_features
@@ -114,7 +115,14 @@ def read_run_plots(run: Run) -> gpd.GeoDataFrame:
         response_unit=stock.unit,
         datum=stock.datum,
     )
+    if from_lidar(plots) and stock.design != "purposive":
+        raise InputError("gedi.design", file=path, given=stock.design)
     return with_zones(run, plots, path)
+
+
+def from_lidar(plots: pd.DataFrame) -> bool:
+    """Whether any of the plots are shots of a lidar, whose biomass nobody has measured."""
+    return "origin" in plots and bool(plots["origin"].eq(ORIGIN).any())
 
 
 def with_zones(run: Run, points: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
@@ -214,7 +222,7 @@ def _stock(run: Run, cube: CubeFile) -> tuple[TrainedModel, pd.DataFrame]:
     if stock is None:
         raise InputError("stages.no_stock")
     plots = read_run_plots(run)
-    _say(run, *notes(plots))
+    _say(run, *notes(plots), Message.of("gedi.not_ground_truth") if from_lidar(plots) else None)
     if stock.features_in_table:
         X = plots[list(cube.feature_names)].to_numpy(dtype=np.float32)
         row = np.arange(len(plots))
@@ -244,6 +252,7 @@ def _stock(run: Run, cube: CubeFile) -> tuple[TrainedModel, pd.DataFrame]:
             X=X[learn],
             y=response[learn],
             simulated=bool(run.source.simulated or _simulated(plots)),
+            origin=ORIGIN if from_lidar(plots) else "",
             **places,
         )
         held_out = train(
