@@ -19,7 +19,8 @@ from sinkest.report.html import report_html
 from sinkest.report.xlsx import report_xlsx
 from sinkest.shipped import shipped
 from sinkest.targetfile import read_targets
-from sinkest.targets import assess, trajectory
+from sinkest.targets import assess
+from sinkest.trajectory import trajectory
 
 YEAR = 2025
 DEFINITION = "forest_current_rule"
