@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,6 @@ import rasterio
 from tests.project_fixture import CONFIG, call, outputs, run_folder, sealed_stages
 
 Spoil = Callable[[Path], object]
-
-
-def copied(finished: Path, folder: Path) -> Path:
-    """A copy of a finished project."""
-    shutil.copytree(finished, folder / "project")
-    return folder / "project"
 
 
 def refused(

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-# Tests run side by side; threads that wait for each other in a loop would take the other tests' time.
+# Tests run side by side; threads that wait for each other in a loop would take the other tests' time. The libraries
+# look at this when they are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests.project_fixture import copy, finished, project, simulated  # noqa: F401 - fixtures of all tests
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -213,6 +213,17 @@ def simulated(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _made_once(tmp_path_factory, "small-simulated", lambda folder: _run_copy(project, folder, SIMULATED))
 
 
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the project with its finished run, to be changed at will."""
+    return copied(finished, tmp_path)
+
+
+def copied(project: Path, folder: Path) -> Path:
+    """A copy of a project below a folder."""
+    return Path(shutil.copytree(project, folder / "project"))
+
+
 def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A folder that all workers of a parallel session, and all modules, share: the first one makes it."""
     base = factory.getbasetemp()

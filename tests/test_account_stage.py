@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import openpyxl
@@ -13,15 +12,7 @@ from pyproj import Transformer
 
 from sinkest.errors import InputError
 from sinkest.stages.previous import Earlier, measured_before
-from tests.project_fixture import (
-    CONFIG,
-    call,
-    edit,
-    estimates,
-    finished,  # noqa: F401
-    project,  # noqa: F401
-    run_folder,
-)
+from tests.project_fixture import CONFIG, call, copied, edit, estimates, run_folder
 
 CROPLAND = (
     "field_id,area_ha,soil,use_before,tillage_before,input_before,use_after,tillage_after,input_after,changed_year\n"
@@ -30,10 +21,9 @@ CROPLAND = (
 
 
 @pytest.fixture(scope="module")
-def strict(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def strict(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that accepts nothing provisional, names a table of fields, and whose points bear no rule of forest."""
-    folder = tmp_path_factory.mktemp("strict") / "project"
-    shutil.copytree(finished, folder)
+    folder = copied(finished, tmp_path_factory.mktemp("strict"))
     text = (folder / CONFIG).read_text(encoding="utf-8")
     accepted = next(line for line in text.splitlines() if line.startswith("accept_provisional"))
     edit(folder / CONFIG, accepted, "")
@@ -79,7 +69,7 @@ def test_without_a_rule_for_the_points_there_is_tree_cover_and_no_coverage(stric
     assert set(judged.loc[judged["quantity"] == "forest_coverage", "verdict"]) == {"cannot_tell"}
 
 
-def test_both_treatments_of_oil_tea_are_reported(finished: Path) -> None:  # noqa: F811
+def test_both_treatments_of_oil_tea_are_reported(finished: Path) -> None:
     table = rows(finished)
     without, with_it = table.loc["coverage_without_oil_tea"], table.loc["forest_coverage"]
     assert without["definition_id"] == "forest_current_rule_without_oil_tea"
@@ -88,7 +78,7 @@ def test_both_treatments_of_oil_tea_are_reported(finished: Path) -> None:  # noq
     assert with_it["value"] - without["value"] == pytest.approx(share, rel=1e-6)
 
 
-def test_cropland_appears_where_a_table_is_named(strict: Path, finished: Path) -> None:  # noqa: F811
+def test_cropland_appears_where_a_table_is_named(strict: Path, finished: Path) -> None:
     # 100 ha of red earth from full tillage to none: 69.575 t CO2 a year
     assert rows(strict).loc["cropland_soil", "value"] == pytest.approx(69.575)
     assert (run_folder(strict) / "estimate" / "cropland.csv").is_file()
@@ -122,7 +112,7 @@ def test_the_option_prints_them_and_says_provisional(strict: Path) -> None:
     ],
 )
 def test_a_setting_that_cannot_be_is_named_before_any_work(
-    project: Path,  # noqa: F811
+    project: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     old: str,
@@ -158,7 +148,7 @@ def test_plots_of_an_earlier_run_on_another_grid_are_compared_where_they_lie() -
     assert caught.value.key == "stages.previous_moved"
 
 
-def test_districts_add_up_to_the_sink_and_to_each_of_its_parts(finished: Path) -> None:  # noqa: F811
+def test_districts_add_up_to_the_sink_and_to_each_of_its_parts(finished: Path) -> None:
     table = estimates(run_folder(finished))
     for quantity in ("sink", "sink:remaining", "sink:converted", "sink:lost", "stock_change"):
         rows = table[table["quantity"] == quantity].set_index("zone")["value"]

@@ -9,8 +9,8 @@ import rasterio
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
 from sinkest.runstore import file_sha256
-from tests.bad_input import Spoil, copied, refused, rewrite, scenes
-from tests.project_fixture import CONFIG, call, edit, finished, outputs, project, run_folder  # noqa: F401
+from tests.bad_input import Spoil, refused, rewrite, scenes
+from tests.project_fixture import CONFIG, call, edit, outputs, run_folder
 
 Case = tuple[Spoil, tuple[str, ...], tuple[str, ...]]
 
@@ -166,12 +166,10 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", CASES)
 def test_bad_imagery_is_refused_before_any_work(
     name: str,
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     spoil, english, chinese = CASES[name]
-    copy = copied(finished, tmp_path)
     spoil(copy)
     refused(copy, capsys, english, chinese)
 
@@ -203,13 +201,12 @@ PIXELS: dict[str, Case] = {
 @pytest.mark.parametrize("name", PIXELS)
 def test_what_only_pixels_tell_is_found_by_check_and_stops_a_run(
     name: str,
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
+    finished: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A run finds it in its first stages. Training needs the composite, so that alone is new then."""
     spoil, english, chinese = PIXELS[name]
-    copy = copied(finished, tmp_path)
     spoil(copy)
     run = run_folder(copy)
     kept = {one: digest for one, digest in outputs(run).items() if not one.startswith(("compose/", "stages/compose"))}
@@ -229,11 +226,9 @@ def test_what_only_pixels_tell_is_found_by_check_and_stops_a_run(
 
 
 def test_a_damaged_tile_in_the_middle_stops_the_run_by_its_file(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     content = bytearray(scenes(copy)[4].read_bytes())
     third = len(content) // 3
     content[third : third + 20_000] = b"\xff" * 20_000
@@ -284,11 +279,9 @@ folds = 2
 def test_ready_rasters_that_miss_the_area_or_the_plots_are_refused(
     spoil: Spoil,
     english: tuple[str, ...],
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     (copy / CONFIG).write_text(READY, encoding="utf-8")
     assert call("check", copy / CONFIG) == 0
     spoil(copy)
@@ -304,11 +297,9 @@ def test_ready_rasters_that_miss_the_area_or_the_plots_are_refused(
 
 
 def test_a_scene_that_lies_elsewhere_is_named_and_not_used(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     first(crs="EPSG:32650")(copy)
     assert call("--lang", "en", "check", copy / CONFIG) == 0
     told = capsys.readouterr().out
@@ -340,8 +331,7 @@ def in_degrees(file: Path) -> None:
         target.write(warped)
 
 
-def test_scenes_of_other_systems_and_sizes_come_to_the_same_composite(finished: Path, tmp_path: Path) -> None:  # noqa: F811
-    copy = copied(finished, tmp_path)
+def test_scenes_of_other_systems_and_sizes_come_to_the_same_composite(copy: Path, finished: Path) -> None:
     for file in scenes(copy):
         in_degrees(file)
     assert call("compose", copy / CONFIG) == 0

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sinkest.runstore import OWNER
-from tests.bad_input import Spoil, copied, refused
-from tests.project_fixture import CONFIG, call, edit, finished, outputs, project, run_folder  # noqa: F401
+from tests.bad_input import Spoil, refused
+from tests.project_fixture import CONFIG, call, edit, outputs, run_folder
 
 Case = tuple[Spoil, tuple[str, ...], tuple[str, ...]]
 
@@ -200,23 +200,19 @@ CONFIGS: dict[str, Case] = {
 @pytest.mark.parametrize("name", [*MODELS, *CONFIGS])
 def test_a_bad_model_or_configuration_is_refused(
     name: str,
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     spoil, english, chinese = {**MODELS, **CONFIGS}[name]
-    copy = copied(finished, tmp_path)
     spoil(copy)
     refused(copy, capsys, english, chinese)
     assert not (copy / "harm").exists(), "a pickle was opened"
 
 
 def test_several_keys_are_told_at_once(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     edit(copy / CONFIG, "resolution_m", "resolutoin_m")
     edit(copy / CONFIG, "year = 2025", 'year = "this"')
     refused(copy, capsys, ("aoi.resolutoin_m: unknown key", "year: given 'this', expected a whole number"), ())
@@ -226,11 +222,9 @@ def test_several_keys_are_told_at_once(
 
 
 def test_two_configurations_cannot_share_a_run_folder(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     shutil.copy(copy / CONFIG, copy / "other.toml")
     told = ("holds the run of another configuration, ", "config.toml; two configurations cannot share", "other.toml")
     refused(copy, capsys, told, ("两份配置不能共用一个运行文件夹",), config="other.toml")
@@ -239,19 +233,16 @@ def test_two_configurations_cannot_share_a_run_folder(
     assert call("report", copy / "other.toml") == 0
 
 
-def test_a_run_without_a_readable_mark_of_its_owner_goes_on(finished: Path, tmp_path: Path) -> None:  # noqa: F811
-    copy = copied(finished, tmp_path)
+def test_a_run_without_a_readable_mark_of_its_owner_goes_on(copy: Path) -> None:
     (run_folder(copy) / OWNER).write_text("[]")
     assert call("run", copy / CONFIG) == 0
     assert "config.toml" in (run_folder(copy) / OWNER).read_text()
 
 
 def test_two_programs_cannot_work_in_one_run_folder(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     before = outputs(run_folder(copy))
     with (run_folder(copy) / ".lock").open("w") as other:
         other.write("4711")
@@ -264,7 +255,7 @@ def test_two_programs_cannot_work_in_one_run_folder(
 
 
 def test_a_file_in_the_way_of_the_run_folder_is_named(
-    project: Path,  # noqa: F811
+    project: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -282,11 +273,9 @@ def test_a_file_in_the_way_of_the_run_folder_is_named(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_the_right_to_write_is_named(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     run_folder(copy).chmod(0o500)
     try:
         refused(copy, capsys, ("cannot be written in", "get the right to write there"), ("不可写",))
@@ -295,7 +284,7 @@ def test_a_folder_without_the_right_to_write_is_named(
 
 
 def test_a_bad_new_project_leaves_no_run_folder(
-    project: Path,  # noqa: F811
+    project: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -308,7 +297,7 @@ def test_a_bad_new_project_leaves_no_run_folder(
     assert sorted(copy.rglob("*")) == before
 
 
-def test_a_stage_asks_only_for_what_it_needs(project: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_stage_asks_only_for_what_it_needs(project: Path, tmp_path: Path) -> None:
     copy = tmp_path / "project"
     shutil.copytree(project, copy)
     for name in ("plots.csv", "reference.csv", "labels.geojson"):

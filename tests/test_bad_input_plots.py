@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sinkest.aoi.datum import wgs84_to_gcj02
-from tests.bad_input import Spoil, cell, change, copied, refused, without
-from tests.project_fixture import CONFIG, call, edit, finished, project, run_folder  # noqa: F401
+from tests.bad_input import Spoil, cell, change, refused, without
+from tests.project_fixture import CONFIG, call, edit, run_folder
 
 
 def in_gcj02(frame: pd.DataFrame) -> pd.DataFrame:
@@ -154,33 +154,27 @@ CASES: dict[str, tuple[Spoil, tuple[str, ...], tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_bad_plots_are_refused(
     name: str,
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     spoil, english, chinese = CASES[name]
-    copy = copied(finished, tmp_path)
     spoil(copy)
     refused(copy, capsys, english, chinese)
 
 
 def test_a_table_of_an_unknown_kind_is_refused(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     shutil.copy(copy / "plots.csv", copy / "plots.xls")
     edit(copy / CONFIG, 'plots = "plots.csv"', 'plots = "plots.xls"')
     refused(copy, capsys, ("plots.xls: tables ending in .xls are not read", ".xlsx"), ())
 
 
 def test_all_problems_of_all_tables_are_told_at_once(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     cell("plots", 7, "volume_m3_ha", "-3")(copy)
     cell("reference", 5, "reference_class", "fur")(copy)
     cell("strata", 2, "zone_id", "1")(copy)
@@ -197,11 +191,10 @@ def checked(copy: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_extra_columns_are_kept_and_change_nothing(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
+    finished: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     # Names that the program uses itself are among them.
     change("plots", lambda frame: frame.assign(note="x", prediction="9", fold="9", x_m="9", source_row="a"))(copy)
     assert "plots.csv, 258 rows, usable" in checked(copy, capsys)
@@ -213,11 +206,9 @@ def test_extra_columns_are_kept_and_change_nothing(
 
 
 def test_gb18030_is_read_and_said(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     text = (copy / "plots.csv").read_text(encoding="utf-8-sig").replace(",fir,", ",杉木林,")
     (copy / "plots.csv").write_bytes(text.encode("gb18030"))
     told = checked(copy, capsys)
@@ -226,11 +217,9 @@ def test_gb18030_is_read_and_said(
 
 
 def test_a_byte_order_mark_makes_no_difference(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     for name in ("plots.csv", CONFIG):
         content = (copy / name).read_bytes()
         (copy / name).write_bytes(content[3:] if content.startswith(b"\xef\xbb\xbf") else b"\xef\xbb\xbf" + content)
@@ -239,10 +228,8 @@ def test_a_byte_order_mark_makes_no_difference(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_named(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     (copy / "plots.csv").chmod(0)
     refused(copy, capsys, ("plots.csv",), ("plots.csv",))

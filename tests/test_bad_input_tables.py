@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.bad_input import Spoil, cell, change, copied, features, refused, without
-from tests.project_fixture import CONFIG, edit, finished, project  # noqa: F401
+from tests.bad_input import Spoil, cell, change, features, refused, without
+from tests.project_fixture import CONFIG, edit
 from tests.test_bad_input_plots import in_gcj02
 
 LABELS, ZONES = "labels.geojson", "zones.geojson"
@@ -184,22 +184,18 @@ OTHERS: dict[str, Case] = {
 @pytest.mark.parametrize("name", [*REFERENCE, *OTHERS])
 def test_a_bad_table_is_refused(
     name: str,
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     spoil, english, chinese = {**REFERENCE, **OTHERS}[name]
-    copy = copied(finished, tmp_path)
     spoil(copy)
     refused(copy, capsys, english, chinese)
 
 
 def test_zones_without_an_outline_are_named(
-    finished: Path,  # noqa: F811
-    tmp_path: Path,
+    copy: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = copied(finished, tmp_path)
     content = json.loads((copy / ZONES).read_text(encoding="utf-8"))
     content["features"][2]["geometry"] = None
     (copy / ZONES).write_text(json.dumps(content), encoding="utf-8")

@@ -12,12 +12,7 @@ from sinkest.explain.evidence import Evidence
 from sinkest.explain.explanation import formula_key
 from sinkest.messages import LANGUAGES
 from sinkest.runstore import RunStore
-from tests.project_fixture import (
-    call,
-    finished,  # noqa: F401
-    project,  # noqa: F401
-    run_folder,
-)
+from tests.project_fixture import call, run_folder
 
 NOT_RECKONED = (
     "arbor_area", "class_area", "coverage_with_oil_tea", "coverage_without_oil_tea", "forest_area", "growing_stock",
@@ -27,7 +22,7 @@ NOT_RECKONED = (
 
 
 @pytest.fixture(scope="module")
-def run(finished: Path) -> Path:  # noqa: F811
+def run(finished: Path) -> Path:
     return run_folder(finished)
 
 

@@ -25,15 +25,7 @@ from sinkest.stages.inference import Frame, tidy
 from sinkest.stages.treatments import treated
 from sinkest.targetfile import read_targets
 from sinkest.targets import assess
-from tests.project_fixture import (
-    CONFIG,
-    call,
-    edit,
-    estimates,
-    finished,  # noqa: F401
-    project,  # noqa: F401
-    run_folder,
-)
+from tests.project_fixture import CONFIG, call, copied, edit, estimates, run_folder
 
 WEST, EAST = box(113.0, 27.0, 113.5, 27.5), box(113.5, 27.0, 114.0, 27.5)
 
@@ -142,12 +134,11 @@ def test_a_bad_file_is_refused_with_the_column(tmp_path: Path, change, said: str
 
 
 def test_a_run_counts_them_judges_them_and_explains_them(
-    finished: Path,  # noqa: F811
+    finished: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder)
+    folder = copied(finished, tmp_path)
     shape = gpd.read_file(folder / "zones.geojson").to_crs("EPSG:4326").geometry.iloc[0]
     centre = shape.representative_point()
     plot = box(centre.x - 0.002, centre.y - 0.002, centre.x + 0.002, centre.y + 0.002)
@@ -297,11 +288,10 @@ def earlier_images(folder: Path, shapes: list) -> Path:
 
 
 def test_a_run_with_an_earlier_one_tells_how_much_greener_treated_land_grew(
-    finished: Path,  # noqa: F811
+    finished: Path,
     tmp_path: Path,
 ) -> None:
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder)
+    folder = copied(finished, tmp_path)
     with rasterio.open(run_folder(folder) / "compose" / "composite.tif") as source:
         left, low, crs = source.bounds.left, source.bounds.bottom, source.crs
     placed = gpd.GeoSeries(SQUARES, crs=crs).translate(left + 3_000, low + 3_000)

@@ -1,6 +1,5 @@
 """From a finished run to a drawn sample, to a filled-in table, to an estimate."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -22,17 +21,8 @@ from sinkest.simulate.classes import NAMES
 from sinkest.simulate.population import population
 from sinkest.stages import mapping, train
 from sinkest.stages.context import make_landscape, place
-from sinkest.stages.estimate import read_run_reference
-from tests.project_fixture import (
-    CONFIG,
-    SIMULATED,
-    call,
-    edit,
-    estimates,
-    finished,  # noqa: F401
-    project,  # noqa: F401
-    run_folder,
-)
+from sinkest.stages.tables import read_run_reference
+from tests.project_fixture import CONFIG, SIMULATED, call, copied, edit, estimates, run_folder
 
 YEAR = 2025
 COUNT, MINIMUM = 400, 12
@@ -61,18 +51,15 @@ class Sample:
 
 
 @pytest.fixture(scope="module")
-def sample(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:  # noqa: F811
-    folder = tmp_path_factory.mktemp("sample") / "project"
-    shutil.copytree(finished, folder)
+def sample(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    folder = copied(finished, tmp_path_factory.mktemp("sample"))
     drawn = draw(folder / CONFIG, "reference", None, {"count": COUNT, "minimum": MINIMUM, "se": None})
     return Sample(folder, drawn)
 
 
 @pytest.fixture
 def copy(sample: Sample, tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    shutil.copytree(sample.project, folder)
-    return folder
+    return copied(sample.project, tmp_path)
 
 
 def fill(folder: Path, classes: list[str | None]) -> None:
@@ -307,7 +294,7 @@ def test_other_rules_of_allocation(copy: Path, rule: str) -> None:
 # -- refusals -------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_map_the_command_to_make_one_is_named(project: Path) -> None:  # noqa: F811
+def test_without_a_map_the_command_to_make_one_is_named(project: Path) -> None:
     with pytest.raises(RunError, match="no finished map to draw strata from; run `sinkest map"):
         draw_reference(project / CONFIG)
 

@@ -13,13 +13,13 @@ from sinkest.learn.places import grid_position
 from sinkest.learn.table import read_plots
 from sinkest.sample import PlotOptions, draw, draw_plots
 from sinkest.sample.frame import frame_map, open_run
-from tests.project_fixture import CONFIG, call, project  # noqa: F401
+from tests.project_fixture import CONFIG, call
 
 GPKG, KML = "plots_sample.gpkg", "plots_sample.kml"
 
 
 @pytest.fixture
-def config(project: Path) -> Path:  # noqa: F811
+def config(project: Path) -> Path:
     """A project without a run: plots need no map."""
     return project / CONFIG
 

@@ -12,12 +12,7 @@ from sinkest.account.rows import COLUMNS as TIDY
 from sinkest.errors import InputError, RunError
 from sinkest.runstore import RunStore
 from sinkest.series import series
-from tests.project_fixture import (
-    call,
-    finished,  # noqa: F401
-    project,  # noqa: F401
-    run_folder,
-)
+from tests.project_fixture import call, run_folder
 
 ZONES = [{"zone_id": "1", "name_zh": "甲", "name_en": "A", "area_ha": 1000.0}]
 
@@ -145,7 +140,7 @@ def test_one_run_an_empty_folder_and_a_changed_file_are_refused(tmp_path: Path) 
     assert refused.value.key == "series.changed"
 
 
-def test_the_command_prints_and_writes_it(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_the_command_prints_and_writes_it(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now = run_folder(finished)
     before = tmp_path / "earlier"
     table = pd.read_parquet(now / "estimate" / "estimates.parquet").assign(year=2020)

@@ -7,13 +7,13 @@ import pytest
 from sinkest.report.summary import summary
 from sinkest.runstore import RunStore
 from sinkest.stages.publish import report_data
-from tests.project_fixture import call, finished, project, run_folder  # noqa: F401
+from tests.project_fixture import call, run_folder
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("columns", [48, 80, 200])
 def test_no_figure_is_cut(
-    finished: Path,  # noqa: F811
+    finished: Path,
     language: str,
     columns: int,
     monkeypatch: pytest.MonkeyPatch,

@@ -5,17 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_fixture import (
-    CONFIG,
-    SIMULATED,
-    call,
-    edit,
-    finished,  # noqa: F401
-    outputs,
-    project,  # noqa: F401
-    run_folder,
-    simulated,  # noqa: F401
-)
+from tests.project_fixture import CONFIG, SIMULATED, call, edit, outputs, run_folder
 
 
 @pytest.mark.parametrize(
@@ -29,7 +19,7 @@ from tests.project_fixture import (
 )
 def test_outputs_do_not_depend_on_how_they_were_made(
     request: pytest.FixtureRequest,
-    project: Path,  # noqa: F811
+    project: Path,
     tmp_path: Path,
     config: str,
     block_size: int,
@@ -46,7 +36,7 @@ def test_outputs_do_not_depend_on_how_they_were_made(
     assert outputs(run_folder(copy, config)) == expected
 
 
-def test_maps_of_the_shipped_models_do_not_depend_on_it_either(project: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_maps_of_the_shipped_models_do_not_depend_on_it_either(project: Path, tmp_path: Path) -> None:
     """They hold matrix products, whose last bits may follow the number of rows that are computed together."""
     made = []
     for block_size, workers in ((256, 1), (128, 2)):

@@ -17,26 +17,9 @@ import pytest
 from sinkest.runstore import RunStore
 from sinkest.terminal import Bars
 from tests.kill_resume import is_sound, kill_after
-from tests.project_fixture import (
-    CONFIG,
-    STAGES,
-    call,
-    edit,
-    finished,  # noqa: F401
-    outputs,
-    project,  # noqa: F401
-    run_folder,
-    sealed_stages,
-)
+from tests.project_fixture import CONFIG, STAGES, call, edit, outputs, run_folder, sealed_stages
 
 LEFT_OVER = "what was finished before stays as it was, and the same command goes on from there"
-
-
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:  # noqa: F811
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder)
-    return folder
 
 
 def forget(run: Path, stage: str) -> None:
@@ -91,8 +74,8 @@ def test_an_interrupted_stage_leaves_no_output_and_goes_on(
 
 
 def test_a_run_stopped_in_every_way_goes_on_to_the_same_bytes(
-    project: Path,  # noqa: F811
-    finished: Path,  # noqa: F811
+    project: Path,
+    finished: Path,
     tmp_path: Path,
 ) -> None:
     """Ctrl-C, a request to terminate, and twice a kill, each on the run that the one before has left."""
@@ -161,8 +144,8 @@ def mounted(folder: Path, kib: int, more: str = "") -> bool:
 
 @pytest.mark.parametrize("share", [0.1, 0.7, 0.95, 1.02])
 def test_a_run_on_a_disk_that_fills_up_is_refused_or_right(
-    project: Path,  # noqa: F811
-    finished: Path,  # noqa: F811
+    project: Path,
+    finished: Path,
     small_disk: Path,
     tmp_path: Path,
     share: float,

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,26 +9,11 @@ import pandas as pd
 import pytest
 
 from sinkest.runstore import RunStore
-from tests.project_fixture import (
-    CONFIG,
-    call,
-    edit,
-    estimates,
-    finished,  # noqa: F401
-    project,  # noqa: F401
-    run_folder,
-)
+from tests.project_fixture import CONFIG, call, edit, estimates, run_folder
 
 YEARS = 5
 GROWTH = 0.94
 """Stock of the earlier run over today's."""
-
-
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:  # noqa: F811
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder)
-    return folder
 
 
 def earlier_run(

@@ -1,20 +1,10 @@
 """A second run: what is reused, what is done anew, and that it says so."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.project_fixture import (
-    CONFIG,
-    STAGES,
-    call,
-    edit,
-    finished,  # noqa: F401
-    outputs,
-    project,  # noqa: F401
-    run_folder,
-)
+from tests.project_fixture import CONFIG, STAGES, call, edit, outputs, run_folder
 
 NAMES = {
     "compose": "compose imagery",
@@ -23,13 +13,6 @@ NAMES = {
     "estimate": "estimate",
     "report": "write report",
 }
-
-
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:  # noqa: F811
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder)
-    return folder
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> str:

@@ -11,17 +11,7 @@ import rasterio
 
 from sinkest.config import load_config
 from sinkest.runstore import RunStore
-from tests.project_fixture import (
-    CONFIG,
-    SIMULATED,
-    STAGES,
-    call,
-    estimates,
-    finished,  # noqa: F401
-    project,  # noqa: F401
-    run_folder,
-    simulated,  # noqa: F401
-)
+from tests.project_fixture import CONFIG, SIMULATED, STAGES, call, estimates, run_folder
 
 MAPS = ("applicability", "forest", "land_cover", "looks", "stock", "stock_sd")
 TABLES = (
@@ -108,7 +98,7 @@ def test_rasters_say_that_they_are_simulated_and_which_stage_made_them(run: Path
         assert source.tags()["STAGE_KEY"] == key_of(run, "compose")
 
 
-def test_a_composite_is_simulated_only_if_its_imagery_is(finished: Path, simulated: Path) -> None:  # noqa: F811
+def test_a_composite_is_simulated_only_if_its_imagery_is(finished: Path, simulated: Path) -> None:
     with rasterio.open(run_folder(finished) / "compose" / "composite.tif") as source:
         assert "SIMULATED" not in source.tags()
     with rasterio.open(run_folder(simulated, SIMULATED) / "compose" / "composite.tif") as source:
