@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from sinkest.config import load_config
+from sinkest.config import LoadedConfig, load_config
 from sinkest.errors import ConfigError
+from sinkest.manifest import describe
 from sinkest.messages import Message
 from sinkest.progress import Progress
-from sinkest.runstore import RunStore, code_version, content_key
+from sinkest.runstore import RunStore, content_key
 from sinkest.stages import compose, estimate, mapping, publish, train
 from sinkest.stages.context import Run
 from sinkest.stages.findings import Findings
@@ -56,29 +58,40 @@ def run(
     loaded = load_config(config)
     if accept_provisional:
         loaded = loaded.accepting_provisional()
+    return run_loaded(loaded, progress=progress, until=until, workers=workers, block_size=block_size)
+
+
+def run_loaded(
+    loaded: LoadedConfig,
+    *,
+    progress: Progress,
+    until: str = "report",
+    workers: int | None = None,
+    block_size: int | None = None,
+) -> RunStore:
+    """As :func:`run`, for a configuration that was read already."""
     if until != compose.NAME and loaded.spec.land_cover is None and loaded.spec.stock is None:
-        raise ConfigError("config.nothing", file=config)
+        raise ConfigError("config.nothing", file=loaded.path)
     execution = loaded.spec.execution
     store = RunStore(loaded.run_folder)
     current = Run(loaded, store, progress, workers or execution.workers, block_size or execution.block_size)
     findings = Findings()
     inspect(current, findings, until)
     findings.refuse()
-    with store.claimed(config):
+    with store.claimed(loaded.path) as stale:
+        if stale is not None:
+            progress.say(stale)
         _run_stages(current, until)
     return store
 
 
 def _run_stages(current: Run, until: str) -> None:
-    loaded, store = current.config, current.store
     for stage in STAGES:
         _run_stage(current, stage)
         if until == stage.NAME:
             break
     if until == NAMES[-1]:
-        about = {"format": 1, "name": loaded.spec.name, "year": loaded.spec.year, "program": code_version()}
-        settings = loaded.spec.model_dump(mode="json", exclude={"execution"})
-        store.write_manifest({**about, "config": settings}, NAMES)
+        current.store.write_manifest(describe(current.config, current.store), NAMES)
 
 
 def _run_stage(current: Run, stage: ModuleType) -> None:
@@ -93,4 +106,9 @@ def _run_stage(current: Run, stage: ModuleType) -> None:
         current.progress.say(Message.of("cli.redone", stage=name, changed=changed))
     elif state == "damaged":
         current.progress.say(Message.of("cli.damaged", stage=name))
-    store.run_stage(stage.NAME, parts, lambda folder: stage.work(current, folder))
+
+    def now() -> dict[str, Any]:
+        # From the files as they are after the work, with nothing remembered of what they were before.
+        return stage.parts(Run(current.config, store, current.progress, current.workers, current.block_size))
+
+    store.run_stage(stage.NAME, parts, lambda folder: stage.work(current, folder), now)

@@ -249,7 +249,7 @@ def test_two_programs_cannot_work_in_one_run_folder(
         other.flush()
         fcntl.flock(other, fcntl.LOCK_EX)
         assert call("run", copy / CONFIG) == 2
-    assert "another sinkest is at work in this run folder (process 4711)" in capsys.readouterr().err
+    assert "another sinkest is at work in this run folder (process 4711 " in capsys.readouterr().err
     assert outputs(run_folder(copy)) == before
     assert call("run", copy / CONFIG) == 0
 

@@ -1,4 +1,6 @@
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,137 @@ def test_verify_sees_a_changed_seal(store: RunStore) -> None:
     content["parts"]["a"] = 2
     seal.write_text(json.dumps(content))
     assert [problem.path for problem in store.verify()] == ["stages/map.json"]
+
+
+@pytest.fixture
+def finished(store: RunStore) -> RunStore:
+    store.run_stage("map", {"a": 1}, work("x"))
+    store.write_manifest({"name": "t"}, ["map"])
+    assert store.verify() == []
+    return store
+
+
+def found(store: RunStore) -> list[tuple[str, str]]:
+    return [(problem.kind, problem.path) for problem in store.verify()]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "stages/map.json", "map/sub/out.txt"])
+def test_verify_names_any_changed_byte(finished: RunStore, name: str) -> None:
+    path = finished.root / name
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(len(whole) // 20, 1)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            assert ("changed", name) in found(finished)
+        except RunError as error:
+            assert name == "manifest.json"
+            assert "not what sinkest wrote" in str(error)
+    for other in (whole + b"\n", whole[:-1]):
+        path.write_bytes(other)
+        assert ("changed", name) in found(finished)
+
+
+@pytest.mark.parametrize("name", ["map/.hidden", "map/sub/more", "more.html", "stages/old.json", ".extra", "map/link"])
+def test_verify_names_whatever_was_added(finished: RunStore, name: str) -> None:
+    path = finished.root / name
+    if name.endswith("link"):
+        path.symlink_to("/etc/passwd")
+    else:
+        path.write_text("x")
+    assert found(finished) == [("extra", name)]
+
+
+def test_a_link_to_the_same_bytes_is_not_the_output(finished: RunStore, tmp_path: Path) -> None:
+    output = finished.folder("map") / "sub" / "out.txt"
+    output.rename(tmp_path / "kept")
+    output.symlink_to(tmp_path / "kept")
+    assert found(finished) == [("changed", "map/sub/out.txt")]
+    output.unlink()
+    (tmp_path / "kept").rename(output)
+    finished.folder("map").rename(tmp_path / "map")
+    finished.folder("map").symlink_to(tmp_path / "map")
+    assert found(finished) == [("changed", "map")]
+
+
+def test_a_pipe_in_place_of_an_output_does_not_hang(finished: RunStore) -> None:
+    output = finished.folder("map") / "sub" / "out.txt"
+    output.unlink()
+    os.mkfifo(output)
+    assert found(finished) == [("changed", "map/sub/out.txt")]
+
+
+def test_an_input_that_changes_under_the_work_is_not_sealed(store: RunStore, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("1")
+
+    def parts() -> dict[str, str]:
+        return {"file": RunStore(store.root).input_hash(source), "seed": "1"}
+
+    def changing(folder: Path) -> None:
+        (folder / "out").write_text(source.read_text())
+        source.write_text("2")
+
+    with pytest.raises(RunError, match=r"stage map changed while it was at work \(file\)"):
+        store.run_stage("map", parts(), changing, parts)
+    assert store.seal("map") is None
+    assert not store.folder("map").exists()
+    assert list((store.root / ".work").iterdir()) == []
+    assert store.run_stage("map", parts(), work("x"), parts)
+
+
+def test_halves_of_a_killed_writer_are_removed(finished: RunStore, tmp_path: Path) -> None:
+    for name in (".manifest.json.77.tmp", "stages/.map.json.77.tmp"):
+        (finished.root / name).write_text("half")
+    assert len(found(finished)) == 2
+    with finished.claimed(tmp_path / "config.toml"):
+        assert found(finished) == []
+
+
+def test_everything_is_synced_before_it_is_put_in_place(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and the folders that name them first, then the rename, then the folder that holds it, then the seal."""
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("sync " + os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), store.root))
+        sync(handle)
+
+    def replaced(old: str, new: str) -> None:
+        done.append("put " + os.path.relpath(new, store.root))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    store.run_stage("map", {"a": 1}, work("x"))
+    working = f".work/map-{content_key({'a': 1})[:16]}"
+    first = done.index(f"sync {working}/sub/out.txt")
+    assert done[first : first + 5] == [
+        f"sync {working}/sub/out.txt",
+        f"sync {working}/sub",
+        f"sync {working}",
+        "put map",
+        "sync .",
+    ]
+    assert done[-2:] == ["put stages/map.json", "sync stages"]
+
+
+def test_a_hash_is_remembered_only_of_a_file_at_rest(tmp_path: Path) -> None:
+    """A file that was just written, or whose time lies ahead of a clock that was set back, is hashed each time."""
+    source = tmp_path / "in"
+    store = RunStore(tmp_path / "run")
+    for content in (b"one", b"two"):
+        source.write_bytes(content)
+        os.utime(source, ns=(10**18, 10**18))
+        assert store.input_hash(source) == hashlib.sha256(content).hexdigest()
+    os.utime(source, ns=(4 * 10**18, 4 * 10**18))
+    store.input_hash(source)
+    assert store._hash_cache == {}
+
+
+def test_inputs_that_were_used_are_known(tmp_path: Path, store: RunStore) -> None:
+    (tmp_path / "in").write_bytes(b"one")
+    digest = store.input_hash(tmp_path / "in")
+    assert store.used == {tmp_path / "in": digest}
 
 
 def test_a_folder_without_manifest_is_refused(store: RunStore) -> None:

@@ -200,8 +200,8 @@ def test_csv_and_parquet_hold_the_same_estimates(run: Path) -> None:
 def test_the_manifest_holds_the_settings_and_the_inputs(run: Path) -> None:
     manifest = RunStore(run).manifest()
     assert list(manifest["stages"]) == sorted(STAGES)
-    assert manifest["config"]["aoi"]["resolution_m"] == 120
-    assert "execution" not in manifest["config"]
+    assert manifest["config"]["settings"]["aoi"]["resolution_m"] == 120
+    assert "execution" not in manifest["config"]["settings"]
     inputs = manifest["stages"]["estimate"]["parts"]["files"]
     config = load_config(run.parents[1] / CONFIG)
     assert inputs["reference"] == RunStore(run).input_hash(config.file("reference.csv"))
