@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from sinkest.account.definitions import comparable
-from sinkest.account.rows import WITHHELD
 from sinkest.errors import InputError
 from sinkest.runstore import RunStore, read_json
+from sinkest.tidy import CITY, WITHHELD
 
 ESTIMATE = "estimate"
 QUANTITIES = (
@@ -58,7 +58,7 @@ class _Run:
 
 
 def series(
-    runs: Sequence[Path], *, quantities: Sequence[str] = (), zone: str = "all", level: float = 0.95
+    runs: Sequence[Path], *, quantities: Sequence[str] = (), zone: str = CITY, level: float = 0.95
 ) -> pd.DataFrame:
     """Estimates of several runs side by side, by year.
 

@@ -12,9 +12,9 @@ import pandas as pd
 from scipy import optimize, stats
 
 from sinkest.account.definitions import Definition, comparable
-from sinkest.account.rows import WITHHELD
 from sinkest.errors import InputError
 from sinkest.targetfile import Target
+from sinkest.tidy import WITHHELD
 
 VERDICTS = ("met", "not_met", "cannot_tell")
 _EXACT = ("count", "area")

@@ -14,10 +14,10 @@ import pytest
 import sinkest.account
 from sinkest.account import AccountOptions, AccountResult, carbon_account, yearly
 from sinkest.account.conversion import load_coefficients
-from sinkest.account.rows import COLUMNS
 from sinkest.account.simulation import draw, evaluate
 from sinkest.errors import InputError
 from sinkest.messages import LANGUAGES, Message, catalogue
+from sinkest.tidy import COLUMNS
 
 OPTIONS = AccountOptions(year=2025, definition_id="forest_current_rule")
 ZONES = {"430202": 0.02, "430225": 0.3, "430281": 0.68}

@@ -21,10 +21,11 @@ from sinkest.explain import explain
 from sinkest.learn.table import read_treatments
 from sinkest.runstore import RunStore
 from sinkest.shipped import shipped
-from sinkest.stages.inference import Frame, tidy
+from sinkest.stages.inference import Frame
 from sinkest.stages.treatments import treated
 from sinkest.targetfile import read_targets
 from sinkest.targets import assess
+from sinkest.tidy import tidy
 from tests.project_fixture import CONFIG, call, copied, edit, estimates, run_folder
 
 WEST, EAST = box(113.0, 27.0, 113.5, 27.5), box(113.5, 27.0, 114.0, 27.5)

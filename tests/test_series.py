@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sinkest.account.rows import COLUMNS as TIDY
 from sinkest.errors import InputError, RunError
 from sinkest.runstore import RunStore
 from sinkest.series import series
+from sinkest.tidy import COLUMNS as TIDY
 from tests.project_fixture import call, run_folder
 
 ZONES = [{"zone_id": "1", "name_zh": "甲", "name_en": "A", "area_ha": 1000.0}]

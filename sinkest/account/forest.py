@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from sinkest.account.conversion import Coefficients, Conversion, chosen_conversion, conversion
 from sinkest.account.factors import Factor
-from sinkest.account.inputs import CITY, Strata
+from sinkest.account.inputs import Strata
 from sinkest.account.montecarlo import Array
 from sinkest.errors import InputError
+from sinkest.tidy import CITY
 
 CO2_PER_C = 44.0 / 12.0
 MIN_VOLUME_M3_HA = 20.0

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sinkest.account.montecarlo import Array
 from sinkest.errors import InputError
+from sinkest.tidy import CITY
 
-CITY = "all"
 MAX_VOLUME_M3_HA = 2_000.0
 ERRORS_ALLOWED = 3.0
 """Standard errors by which an honest estimate may lie beyond what is possible."""

@@ -11,9 +11,10 @@ import pandas as pd
 
 from sinkest.account.factors import Factor
 from sinkest.account.forest import AreaPool
-from sinkest.account.inputs import CITY, Strata
+from sinkest.account.inputs import Strata
 from sinkest.account.simulation import World
 from sinkest.messages import Message
+from sinkest.tidy import CITY
 
 
 def conversion_notes(world: World, least_m3_ha: float) -> list[Message]:

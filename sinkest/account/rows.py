@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -13,30 +13,12 @@ import pandas as pd
 from scipy.stats import norm
 
 from sinkest.account.forest import arbor_biomass_t, carbon_t, co2_t, type_draws
-from sinkest.account.inputs import CITY
 from sinkest.account.montecarlo import Array, Summary
 from sinkest.account.simulation import World, central
 from sinkest.account.sink import sink_by_ratio_t_co2_yr, sink_t_co2_yr
 from sinkest.account.wetland import UNLISTED_WATER, WetlandTerms
+from sinkest.tidy import CITY, WITHHELD
 
-COLUMNS = (
-    "quantity",
-    "zone",
-    "year",
-    "value",
-    "unit",
-    "se",
-    "low",
-    "high",
-    "level",
-    "method",
-    "n",
-    "definition_id",
-    "provisional",
-    "simulated",
-    "status",
-    "note",
-)
 UNITS: Mapping[str, str] = MappingProxyType(
     {
         "biomass": "t",
@@ -56,10 +38,6 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "small_wetland_area": "ha",
     }
 )
-
-
-WITHHELD = "provisional"
-"""Status of a value that rests on a coefficient not checked against its source: kept as data, in no final table."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +61,6 @@ class Label:
 
 
 TREES = ("carbon_pool:above_ground", "carbon_pool:below_ground")
-
-
-def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Records as a table with the columns of the estimates, in their order and kinds."""
-    frame = pd.DataFrame.from_records(list(records), columns=list(COLUMNS))
-    numbers = dict.fromkeys(("value", "se", "low", "high", "level", "n"), "float64")
-    return frame.astype({**numbers, "year": "int64", "provisional": "bool", "simulated": "bool"})
 
 
 def zones_of(world: World, quantity: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from sinkest.account.definitions import comparable
 from sinkest.account.montecarlo import streams
-from sinkest.account.rows import WITHHELD
 from sinkest.errors import InputError
 from sinkest.targetfile import Target
+from sinkest.tidy import CITY, WITHHELD
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +27,6 @@ COLUMNS = (
     "scenario", "scenario_zh", "scenario_en", "quantity", "zone", "definition_id", "year", "value", "unit", "low",
     "high", "target_id", "target_year", "target_value", "probability",
 )  # fmt: skip
-CITY = "all"
 STREAMS = ("stock", "area", "change", "growth", "harvest", "planting", "loss", "young")
 TARGETED = ("growing_stock", "forest_coverage", "forest_area")
 

@@ -15,10 +15,11 @@ import pandas as pd
 
 from sinkest.account.definitions import Definition, require_same
 from sinkest.account.forest import TypeDraws, TypeTable, co2_t, composition
-from sinkest.account.inputs import ARBOR, CITY, Strata, stock_table
+from sinkest.account.inputs import ARBOR, Strata, stock_table
 from sinkest.account.montecarlo import Array
 from sinkest.account.reading import nearest
 from sinkest.errors import InputError
+from sinkest.tidy import CITY
 
 CONVERSION_PERIOD_YEARS = 20
 """Years land stays in "converted to" before it counts as "remaining" (IPCC 2006 V4 Ch. 3)."""

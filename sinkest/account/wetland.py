@@ -18,11 +18,12 @@ import pandas as pd
 from sinkest.account.conversion import Coefficients
 from sinkest.account.factors import Factor
 from sinkest.account.forest import co2_t
-from sinkest.account.inputs import CITY, Strata
+from sinkest.account.inputs import Strata
 from sinkest.account.montecarlo import Array
 from sinkest.account.reading import nearest
 from sinkest.errors import InputError
 from sinkest.messages import Message
+from sinkest.tidy import CITY
 
 WATER_KINDS = ("river", "lake", "reservoir", "pond")
 MARSH_KINDS = ("marsh", "small_wetland")

@@ -14,7 +14,7 @@ from sinkest.account.conversion import TYPE_MAP, Coefficients, compare_sets, loa
 from sinkest.account.factors import Factor, used_frame
 from sinkest.account.forest import area_pool, type_table, type_volumes, with_intercept
 from sinkest.account.growth import GAIN_LOSS_COLUMNS, gain_loss
-from sinkest.account.inputs import CITY, Strata, area_table, change_table, stock_table
+from sinkest.account.inputs import Strata, area_table, change_table, stock_table
 from sinkest.account.labels import row_labels
 from sinkest.account.layers import layer_terms
 from sinkest.account.montecarlo import Array, Draws, Summary, summarise, variance_shares
@@ -29,7 +29,6 @@ from sinkest.account.rows import (
     sink_detail,
     site_rows,
     stock_detail,
-    tidy,
     wetland_rows,
     zones_of,
 )
@@ -40,6 +39,7 @@ from sinkest.account.sites import check_sites, small_wetlands
 from sinkest.account.wetland import WetlandTerms, balance, gwp, wetland_terms
 from sinkest.errors import InputError
 from sinkest.messages import Message
+from sinkest.tidy import CITY, tidy
 
 SHARED = ("carbon:arbor", "carbon:total", "sink", "wetland_burial", "wetland_net")
 """Quantities whose variance is split by source of error."""

@@ -14,34 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sinkest import tidy
 from sinkest.errors import InputError
 from sinkest.messages import Message
 
-WITHHELD = "provisional"
-"""Status of a row whose value is data only: it rests on coefficients not checked against their source."""
-
-CITY = "all"
-"""The zone id of the whole."""
+WITHHELD = tidy.WITHHELD
+CITY = tidy.CITY
 
 ZONE_COLUMNS = ("zone_id", "name_zh", "name_en", "area_ha")
-ESTIMATE_COLUMNS = (
-    "quantity",
-    "zone",
-    "year",
-    "value",
-    "unit",
-    "se",
-    "low",
-    "high",
-    "level",
-    "method",
-    "n",
-    "definition_id",
-    "provisional",
-    "simulated",
-    "status",
-    "note",
-)
+ESTIMATE_COLUMNS = tidy.COLUMNS
 TARGET_COLUMNS = (
     "target_id",
     "quantity",

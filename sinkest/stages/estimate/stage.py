@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from sinkest.account.rows import COLUMNS
 from sinkest.runstore import content_key
-from sinkest.stages import inference, mapping, previous
+from sinkest.stages import mapping, previous
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
 from sinkest.stages.estimate.account import read_account, read_cropland, read_treated
@@ -18,6 +17,7 @@ from sinkest.stages.estimate.areas import read_areas
 from sinkest.stages.estimate.book import Book
 from sinkest.stages.estimate.output import write_results
 from sinkest.stages.estimate.stock import read_response, read_stock
+from sinkest.tidy import COLUMNS, tidy
 
 NAME = "estimate"
 TABLES = (
@@ -85,7 +85,7 @@ def work(run: Run, folder: Path) -> None:
     cropland = read_cropland(run, book)
     treatments = read_treated(run, book)
     run.progress.advance(1)
-    estimates = inference.tidy(book.rows)
+    estimates = tidy(book.rows)
     if account is not None:
         estimates = pd.concat([estimates, account.rows[list(COLUMNS)]], ignore_index=True)
     # Field data that a later step has read may be what makes earlier rows simulated.

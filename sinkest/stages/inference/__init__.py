@@ -5,8 +5,9 @@ as a run.
 """
 
 from sinkest.stages.inference.areas import Areas, areas
-from sinkest.stages.inference.frame import CITY, Frame, tidy
+from sinkest.stages.inference.frame import Frame
 from sinkest.stages.inference.raking import rake
 from sinkest.stages.inference.stock import Design, Stock, stock, stock_per_ha
+from sinkest.tidy import CITY
 
-__all__ = ["CITY", "Areas", "Design", "Frame", "Stock", "areas", "rake", "stock", "stock_per_ha", "tidy"]
+__all__ = ["CITY", "Areas", "Design", "Frame", "Stock", "areas", "rake", "stock", "stock_per_ha"]

@@ -16,8 +16,9 @@ from sinkest.estimate.accuracy import AreaEstimate
 from sinkest.estimate.area import stratified_area_from_sample
 from sinkest.estimate.domains import CountyTable, county_areas
 from sinkest.estimate.result import quantile
-from sinkest.stages.inference.frame import CITY, Frame
+from sinkest.stages.inference.frame import Frame
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
+from sinkest.tidy import CITY
 
 
 @dataclass(frozen=True)

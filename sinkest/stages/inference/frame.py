@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from sinkest.account.rows import COLUMNS
 from sinkest.estimate.domains import CountyTable
-
-CITY = "all"
+from sinkest.tidy import CITY
 
 
 @dataclass(frozen=True)
@@ -86,8 +82,3 @@ class Frame:
             numbers = (line[name] * k for name in ("estimate", "se", "low", "high"))
             rows.append(self.row(quantity, str(zone), unit, *numbers, **{**about, **more}))
         return rows
-
-
-def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows as the tidy table, columns in their order."""
-    return pd.DataFrame(list(rows), columns=list(COLUMNS))

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sinkest.estimate.domains import CountyTable, county_totals
 from sinkest.estimate.result import quantile
 from sinkest.estimate.total import horvitz_thompson
-from sinkest.stages.inference.frame import CITY, Frame
+from sinkest.stages.inference.frame import Frame
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
+from sinkest.tidy import CITY
 
 COMPONENTS = ("remaining", "converted", "lost")
 
