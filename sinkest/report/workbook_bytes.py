@@ -1,4 +1,4 @@
-"""A saved workbook made reproducible: fixed times, a fixed order of parts, and stored results for its formulas."""
+"""A saved workbook or document made reproducible: fixed times, a fixed order of parts, stored results of formulas."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ _TIMES = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*(</dcterms:)")
 _FORMULA = re.compile(rb'(<c r="([A-Z]+[0-9]+)"[^>]*>)(<f>[^<]*</f>)<v\s*(?:/>|></v>)')
 
 
-def settled(workbook: bytes, results: Mapping[tuple[int, str], str]) -> bytes:
-    """The workbook with constant times, and with the given results stored beside its formulas.
+def settled(workbook: bytes, results: Mapping[tuple[int, str], str] = {}, parts: Mapping[str, bytes] = {}) -> bytes:
+    """The file with constant times, and with the given results stored beside its formulas.
 
     Parameters
     ----------
     workbook : bytes
-        An xlsx file as openpyxl writes it.
+        An xlsx or docx file as its library writes it.
     results : mapping
         (number of the sheet from 1, cell such as ``"C15"``) to the number as text.
+    parts : mapping
+        Parts of the file to be put in place of those it has, by their names.
     """
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(workbook)) as given, zipfile.ZipFile(stream, "w") as written:
         for name in sorted(given.namelist(), key=lambda part: (part != "[Content_Types].xml", part)):
-            content = given.read(name)
+            content = parts[name] if name in parts else given.read(name)
             if name == "docProps/core.xml":
                 content = _TIMES.sub(rb"\g<1>" + _STAMP + rb"\g<2>", content)
             number = re.fullmatch(r"xl/worksheets/sheet(\d+)\.xml", name)

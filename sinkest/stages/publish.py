@@ -1,4 +1,4 @@
-"""Stage report: the page, the workbook and the overview, made from what the run folder holds and nothing else."""
+"""Stage report: page, workbook, document and overview, made from what the run folder holds and nothing else."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sinkest.report.data import WITHHELD, Accuracy, Confusion, Definition, Legen
 from sinkest.report.figures import overview_png
 from sinkest.report.html import report_html
 from sinkest.report.listings import detail_tables
+from sinkest.report.word import report_docx
 from sinkest.report.xlsx import report_xlsx
 from sinkest.runstore import RunStore, code_version, read_json, write_bytes
 from sinkest.stages import estimate, mapping, train
@@ -51,12 +52,14 @@ def parts(run: Run) -> dict[str, Any]:
 
 
 def work(run: Run, folder: Path) -> None:
-    """Write the page, the workbook and the overview picture."""
-    run.progress.begin(NAME, 3)
+    """Write the page, the workbook, the document and the overview picture."""
+    run.progress.begin(NAME, 4)
     data = report_data(run.store, run.spec.report)
     write_bytes(folder / PAGE, report_html(data).encode())
     run.progress.advance(1)
     write_bytes(folder / "workbook.xlsx", report_xlsx(data))
+    run.progress.advance(1)
+    write_bytes(folder / "report.docx", report_docx(data))
     run.progress.advance(1)
     write_bytes(folder / "overview.png", overview_png(data))
     run.progress.advance(1)
