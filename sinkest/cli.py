@@ -47,6 +47,12 @@ def _obey(given: list[str]) -> None:
     except SinkestError as problem:
         click.echo(f"{text('cli.error')} {problem}", err=True)
         sys.exit(problem.exit_code)
+    except MemoryError:
+        click.echo(f"{text('cli.error')} {text('trust.out_of_memory')}", err=True)
+        sys.exit(WRONG_INPUT)
+    except OSError as problem:
+        click.echo(f"{text('cli.error')} {text('trust.system_refused', reason=problem)}", err=True)
+        sys.exit(WRONG_INPUT)
 
 
 @contextmanager
@@ -316,6 +322,49 @@ def verify(run: Path) -> None:
     click.echo(text("cli.verify_ok", run=run))
 
 
+def replay(manifest: Path, out: Path, inputs: Path | None, workers: int | None, block_size: int | None) -> None:
+    """Repeat a run from its manifest and compare every output."""
+    from sinkest.replay import replay as again
+    from sinkest.terminal import listen
+
+    with listen() as progress:
+        found = again(manifest, out, progress=progress, inputs=inputs, workers=workers, block_size=block_size)
+    for name in found.same:
+        click.echo(text("trust.replay_same", path=name))
+    for problem in found.different:
+        click.echo(text(f"trust.replay_{problem.kind}", path=problem.path))
+    if found.different:
+        click.echo(text("trust.replay_unequal", run=found.folder, count=len(found.different)), err=True)
+        sys.exit(DIFFERENT)
+    click.echo(text("trust.replay_equal", run=found.folder, count=len(found.same)))
+
+
+def _replay_parameters() -> list[Callable[[], click.Parameter]]:
+    return [
+        _path("manifest"),
+        lambda: click.Option(
+            ["--out"], type=click.Path(path_type=Path), required=True, help=text("cli.replay_out_help")
+        ),
+        lambda: click.Option(["--inputs"], type=click.Path(path_type=Path), help=text("cli.replay_inputs_help")),
+        _workers,
+        _block_size,
+    ]
+
+
+def bundle(run: Path, out: Path | None) -> None:
+    """Put a finished run into one archive."""
+    from sinkest.bundle import bundle as pack
+
+    click.echo(str(pack(run, out)))
+
+
+def _bundle_parameters() -> list[Callable[[], click.Parameter]]:
+    return [
+        _path("run"),
+        lambda: click.Option(["--out"], type=click.Path(path_type=Path), help=text("cli.replay_out_help")),
+    ]
+
+
 def doctor() -> None:
     """Tell what of the machine and its accounts is ready."""
     from sinkest.doctor import examine
@@ -342,5 +391,7 @@ _COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Paramete
     ("series", series, _series_parameters()),
     ("gedi", gedi, _gedi_parameters()),
     ("verify", verify, [_path("run")]),
+    ("replay", replay, _replay_parameters()),
+    ("bundle", bundle, _bundle_parameters()),
     ("doctor", doctor, []),
 ]

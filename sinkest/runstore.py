@@ -108,6 +108,11 @@ class Problem:
         """Id in the message catalogue."""
         return f"run.verify_{self.kind}"
 
+    @property
+    def message(self) -> Message:
+        """What is different, for a person."""
+        return Message.of(self.key, path=self.path)
+
 
 @dataclass
 class RunStore:

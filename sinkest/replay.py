@@ -1,0 +1,187 @@
+"""Doing a run again from its manifest, and saying of each output whether it is the same to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sinkest.config import LoadedConfig, RunConfig
+from sinkest.durable import file_sha256
+from sinkest.errors import RunError, SinkestError
+from sinkest.manifest import FORMAT
+from sinkest.messages import Message
+from sinkest.progress import Progress
+from sinkest.runstore import MANIFEST, Problem, RunStore, code_version, environment
+from sinkest.shipped import PREFIX, shipped
+from sinkest.workflow import run_loaded
+
+MISSING, CHANGED = "missing", "changed"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of it.
+
+    Attributes
+    ----------
+    folder : Path
+        The new run.
+    same : tuple of str
+        Outputs that are equal to the byte.
+    different : tuple of Problem
+        Outputs that are not, or that only one of the two runs has.
+    """
+
+    folder: Path
+    same: tuple[str, ...]
+    different: tuple[Problem, ...]
+
+
+def replay(
+    manifest: Path,
+    out: Path,
+    *,
+    progress: Progress,
+    inputs: Path | None = None,
+    workers: int | None = None,
+    block_size: int | None = None,
+) -> Replay:
+    """Repeat a run from its manifest in a new folder.
+
+    Parameters
+    ----------
+    manifest : Path
+        ``manifest.json`` of a run or of an unpacked bundle, or the folder that holds it.
+    out : Path
+        Folder that gets the new run; must hold none yet.
+    progress : Progress
+        Is also told what of program and libraries is not what the run was made with.
+    inputs : Path, optional
+        Folder that relative paths of the configuration start from; by default where the configuration of the run lay.
+    workers, block_size : int, optional
+        No result depends on them.
+
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    SinkestError
+        If the manifest cannot serve, an input is missing or does not have its recorded hash, or the run is refused.
+    """
+    path = manifest / MANIFEST if manifest.is_dir() else manifest
+    recorded = RunStore(path.parent, keeps_hashes=False).manifest()
+    base = inputs if inputs is not None else _base(path, recorded)
+    loaded = _configuration(path, recorded, base, out)
+    if loaded.run_folder.exists():
+        raise RunError("trust.folder_exists", folder=loaded.run_folder)
+    _check_inputs(path, recorded, base)
+    for message in _other_program(recorded):
+        progress.say(message)
+    store = run_loaded(loaded, progress=progress, workers=workers, block_size=block_size)
+    same: list[Problem] = []
+    different: list[Problem] = []
+    for problem in compare(recorded, store.manifest()):
+        (same if problem.kind == "same" else different).append(problem)
+    return Replay(store.root, tuple(item.path for item in same), tuple(different))
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Problem]:
+    """Each output of two manifests by name: ``same``, ``changed``, ``missing`` in the second, or ``extra`` there."""
+    old, new = _outputs(before), _outputs(after)
+    for name in sorted({*old, *new}):
+        if name not in new:
+            yield Problem(MISSING, name)
+        elif name not in old:
+            yield Problem("extra", name)
+        else:
+            yield Problem("same" if old[name] == new[name] else CHANGED, name)
+
+
+def _outputs(manifest: dict[str, Any]) -> dict[str, str]:
+    return {
+        f"{stage}/{name}": digest
+        for stage, seal in manifest["stages"].items()
+        if seal is not None
+        for name, digest in seal["outputs"].items()
+    }
+
+
+def _base(path: Path, recorded: dict[str, Any]) -> Path:
+    """Folder of the configuration, as seen from the run."""
+    config = recorded.get("config")
+    where = config.get("path") if isinstance(config, dict) else None
+    if not isinstance(where, str):
+        raise RunError("trust.replay_format", file=path, expected=FORMAT, given=recorded.get("format", "-"))
+    return (path.parent / where).resolve().parent
+
+
+def _configuration(path: Path, recorded: dict[str, Any], base: Path, out: Path) -> LoadedConfig:
+    if recorded.get("format") != FORMAT:
+        raise RunError("trust.replay_format", file=path, expected=FORMAT, given=recorded.get("format", "-"))
+    try:
+        config = recorded["config"]
+        spec = RunConfig.model_validate({**config["settings"], "runs": str(out.resolve())})
+        return LoadedConfig(base / Path(config["path"]).name, spec)
+    except (KeyError, TypeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError("run.broken_file", file=path, reason=reason) from error
+
+
+def _check_inputs(path: Path, recorded: dict[str, Any], base: Path) -> None:
+    """Every input that can be found must be the recorded one; the stages look for the others themselves."""
+    problems = []
+    listed = recorded.get("inputs")
+    for item in listed if isinstance(listed, list) else ():
+        name, digest = str(item["path"]), item["sha256"]
+        if name.startswith(PREFIX):
+            where = _shipped(name)
+        elif ".." in Path(name).parts or Path(name).is_absolute():
+            raise RunError("run.broken_file", file=path, reason=f"inputs: {name}")
+        else:
+            where = base / name
+        if where is None or not where.is_file():
+            # A bare name may stand for a file anywhere on the machine that made the run.
+            if "/" in name or name.startswith(PREFIX):
+                problems.append(Message.of("trust.input_missing", file=where or name))
+        elif file_sha256(where) != digest:
+            problems.append(Message.of("trust.input_changed", file=where))
+    if problems:
+        raise RunError("trust.replay_inputs", file=path, count=len(problems), problems=tuple(problems))
+
+
+def _shipped(name: str) -> Path | None:
+    try:
+        return shipped(name)
+    except SinkestError:
+        return None
+
+
+def _other_program(recorded: dict[str, Any]) -> Iterator[Message]:
+    """What is not as it was: equal bytes are promised for the same program, libraries and kind of machine."""
+    made, here = recorded.get("program", {}), code_version()
+    if made != here:
+        yield Message.of("trust.other_program", given=_brief(made), here=_brief(here))
+    before, now = recorded.get("environment", {}), environment()
+    libraries = {**now["libraries"], **before.get("libraries", {})}
+    unlike = [
+        f"{name} {before.get('libraries', {}).get(name, '-')} / {now['libraries'].get(name, '-')}"
+        for name in sorted(libraries)
+        if before.get("libraries", {}).get(name) != now["libraries"].get(name)
+    ]
+    unlike += [
+        f"{name} {before.get(name, '-')} / {now[name]}"
+        for name in ("python", "machine")
+        if before.get(name) != now[name]
+    ]
+    if unlike:
+        yield Message.of("trust.other_libraries", unlike=", ".join(unlike))
+
+
+def _brief(program: dict[str, str]) -> str:
+    return f"{program.get('version', '-')} ({str(program.get('code_sha256', '-'))[:12]})"
