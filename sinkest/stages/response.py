@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,13 +14,14 @@ from rasterio.windows import Window
 from sinkest.estimate.bootstrap import bootstrap_mapped_total
 from sinkest.estimate.domains import county_totals
 from sinkest.estimate.result import quantile
+from sinkest.learn.extract import extract
 from sinkest.learn.model import TrainedModel, check_features
 from sinkest.learn.recipes import Recipe
 from sinkest.stages import compose
 from sinkest.stages.context import Run
 from sinkest.stages.cubefile import CubeFile
-from sinkest.stages.train import from_lidar
 from sinkest.stages.inference import CITY, Frame
+from sinkest.stages.train import from_lidar
 
 MAP_SAMPLE = 2000
 """Pixels of the map that stand for it in the bootstrap, on a regular lattice."""
@@ -48,9 +50,10 @@ def mean_rows(
     rows = [frame.row(f"pixel_mean:{stock.response}", CITY, stock.unit, mapped, method="pixel_sum", status="map_only")]
     if stock.design != "purposive":
         return rows + _design_based(frame, plots, sums, name, stock.unit, stock.response, stock.design)
-    residual = plots[stock.response].to_numpy(dtype=float) - plots["prediction"].to_numpy(dtype=float)
-    refits = _refit_variance(run, model, plots)
-    between, df = _between_folds(residual, plots["fold"].to_numpy())
+    learned = plots[plots["fold"] >= 0]
+    residual = learned[stock.response].to_numpy(dtype=float) - learned["prediction"].to_numpy(dtype=float)
+    refits = _refit_variance(run, model, learned)
+    between, df = _between_folds(residual, learned["fold"].to_numpy())
     se = math.sqrt(refits + between)
     span = quantile(frame.level, df) * se
     note = "gedi.note_row" if from_lidar(plots) else "stages.note_model_based"
@@ -83,7 +86,11 @@ def _refit_variance(run: Run, model: TrainedModel, plots: pd.DataFrame) -> float
     if stock is None:
         return 0.0
     cube = CubeFile(run.store.folder(compose.NAME) / compose.FILE, None if run.is_static else run.cube)
-    X = plots[list(model.features)].to_numpy(dtype=np.float32)
+    if stock.features_in_table:
+        X = plots[list(model.features)].to_numpy(dtype=np.float32)
+    else:
+        places = gpd.GeoSeries.from_xy(plots["lon"], plots["lat"], crs="EPSG:4326")
+        X = extract(places, run.grid, cube.features).X[:, check_features(model, cube.feature_names)]
     y = plots[stock.response].to_numpy(dtype=float)
     pixels = _lattice(run, cube, model)
     found = bootstrap_mapped_total(
@@ -130,8 +137,8 @@ def _lattice(run: Run, cube: CubeFile, model: TrainedModel) -> NDArray[np.float3
 def _between_folds(residual: NDArray[np.float64], fold: NDArray[np.int64]) -> tuple[float, float]:
     """Variance of the mean error from one held-out environment to another, and its degrees of freedom.
 
-    The plots have no coordinates, so how errors correlate over the area is unknown. The mean error in an environment
-    that the model has not seen bounds it: the area may be off as a whole by that much.
+    How errors correlate over the area is unknown. The mean error in an environment (or, of plots with coordinates, in
+    blocks) that the model has not seen bounds it: the area may be off as a whole by that much.
     """
     means = np.array([residual[fold == one].mean() for one in np.unique(fold)])
     return float(means.var(ddof=1)), float(len(means) - 1)
