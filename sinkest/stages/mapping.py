@@ -17,6 +17,7 @@ from sinkest.learn.model import TrainedModel, check_features
 from sinkest.mapping.cog import RasterClass, RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
 from sinkest.mapping.forest import class_mask, drop_small_patches, minimum_pixels
+from sinkest.mapping.style import qgis_style
 from sinkest.mapping.zonal import class_area, value_by_class, value_total
 from sinkest.runstore import content_key, write_bytes
 from sinkest.stages import compose, train
@@ -157,7 +158,9 @@ def work(run: Run, folder: Path) -> None:
     tell_resumed(run, NAME, ready, len(blocks))
     tags = _tags(run)
     for name, spec in layer_specs(run, land_cover is not None, stock, tags).items():
-        write_map(folder / f"{name}.tif", run.grid, spec, _layer(cache, blocks, name))
+        file = folder / f"{name}.tif"
+        write_map(file, run.grid, spec, _layer(cache, blocks, name))
+        write_bytes(folder / f"{name}.qml", qgis_style(file, spec, name))
     sums = _sums(run, cache, blocks).assign(stage_key=tags["STAGE_KEY"], definition_id=tags["DEFINITION"])
     write_bytes(folder / SUMS, sums.assign(simulated="SIMULATED" in tags).to_csv(index=False).encode())
     shutil.rmtree(cache)

@@ -15,6 +15,7 @@ from rasterio.enums import Resampling
 
 from sinkest.account.definitions import definition
 from sinkest.config import ReportSection
+from sinkest.mapping.style import COLORMAPS, TOP_PERCENTILE
 from sinkest.messages import Message
 from sinkest.report.data import WITHHELD, Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
 from sinkest.report.figures import overview_png
@@ -29,14 +30,9 @@ from sinkest.stages.context import Run
 NAME = "report"
 PAGE = "report.html"
 
-_CONTINUOUS = {
-    "stock": ("viridis", "maps.stock"),
-    "stock_sd": ("magma", "maps.stock_sd"),
-    "looks": ("cividis", "maps.looks"),
-}
+_CONTINUOUS = {"stock": "maps.stock", "stock_sd": "maps.stock_sd", "looks": "maps.looks"}
 _CLASSES = {"land_cover": "maps.land_cover", "forest": "maps.forest", "applicability": "maps.applicability"}
 _UNITS = {"looks": "1"}
-TOP_PERCENTILE = 99.0
 _SECTIONS = ("forest", "account")
 
 
@@ -244,7 +240,7 @@ def _file_legend(source: rasterio.io.DatasetReader) -> tuple[LegendClass, ...]:
 
 
 def _value_layer(path: Path, name: str, longest: int) -> MapLayer:
-    colormap, key = _CONTINUOUS[name]
+    colormap, key = COLORMAPS[name], _CONTINUOUS[name]
     with rasterio.open(path) as source:
         resampling = Resampling.nearest if source.dtypes[0] == "uint8" else Resampling.average
         reduced = _reduced(source, longest, resampling)
