@@ -1,0 +1,168 @@
+"""Sentinel-2 Level-2A products in the format they are delivered in: a folder ``*.SAFE``, or its zip.
+
+Names and elements as in the Sentinel-2 Products Specification Document: ``MTD_MSIL2A.xml`` beside a folder ``GRANULE``
+with one JPEG 2000 file a band and resolution.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from xml.etree.ElementTree import Element  # noqa: S405 - the type; parsing is defusedxml's
+
+from sinkest.errors import SourceError
+from sinkest.imagery import sentinel2
+from sinkest.imagery.products.contents import Contents, file_name, parse_xml
+from sinkest.imagery.products.product import Product
+from sinkest.imagery.sensors import BANDS
+from sinkest.imagery.tiles import Tile, TileBand
+
+METADATA = "MTD_MSIL2A.xml"
+METADATA_L1C = "MTD_MSIL1C.xml"
+KIND = "Sentinel-2 L2A"
+
+_IMAGE = re.compile(r".*IMG_DATA/.*_(?P<band>B\d[\dA]|SCL)_(?P<metres>10|20|60)m\.jp2\Z")
+
+
+def is_safe(contents: Contents) -> bool:
+    """Whether a folder or archive is a Level-2A product: it has the metadata file, or its name says so."""
+    return _metadata(contents) is not None or re.search(r"S2._MSIL2A_", contents.path.name) is not None
+
+
+def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product:
+    """Read the metadata of a product.
+
+    Parameters
+    ----------
+    contents : Contents
+    bands : sequence of str, optional
+        Common names of the bands that must be there; default all of the sensor.
+
+    Raises
+    ------
+    SourceError
+        If the metadata file or a band is missing, or the metadata do not tell the processing baseline or, from
+        baseline 04.00 on, the offsets.
+    """
+    name = _metadata(contents)
+    if name is None:
+        raise SourceError("products.no_metadata", kind="missing", product=contents.path, wanted=METADATA)
+    root = parse_xml(contents, name)
+    told = contents.told(name)
+    baseline = sentinel2.baseline_of(_text(root, "PROCESSING_BASELINE"))
+    if baseline is None:
+        given = _text(root, "PROCESSING_BASELINE") or "-"
+        raise SourceError("products.baseline", kind="mismatch", file=told, given=given)
+    wanted = tuple(bands or BANDS["sentinel-2"].values())
+    offsets = _offsets(root, told, baseline)
+    quantification = float(_text(root, "BOA_QUANTIFICATION_VALUE") or sentinel2.QUANTIFICATION)
+    tile = _tile(contents, wanted, offsets, quantification)
+    datatake = _attribute(root, "Datatake", "datatakeIdentifier")
+    cloud = _text(root, "Cloud_Coverage_Assessment")
+    shared = {offsets.get(band, 0.0) for band in wanted}
+    version = f"{baseline[0]:02d}.{baseline[1]:02d}"
+    return Product(
+        path=contents.path,
+        kind=KIND,
+        sensor="sentinel-2",
+        time=_time(root, told),
+        # the identifier ends with the baseline, which must not part tiles that were processed at different times
+        overpass=re.sub(r"_N\d\d\.\d\d\Z", "", datatake) or contents.path.name,
+        tile=tile,
+        version=baseline,
+        name=f"{_text(root, 'PRODUCT_TYPE') or 'S2MSI2A'} {version}",
+        offset_policy=sentinel2.policy(
+            shared.pop() if len(shared) == 1 else float("nan"), f"BOA_ADD_OFFSET of {METADATA}, baseline {version}"
+        ),
+        cloud=float(cloud) if cloud else None,
+    )
+
+
+def _metadata(contents: Contents) -> str | None:
+    return next((name for name in contents.names if file_name(name) == METADATA and name.count("/") <= 1), None)
+
+
+def _text(root: Element, tag: str) -> str:
+    """Text of the first element of a name, whatever its namespace; empty where there is none."""
+    element = next((one for one in root.iter() if one.tag.rpartition("}")[2] == tag), None)
+    return "" if element is None or element.text is None else element.text.strip()
+
+
+def _attribute(root: Element, tag: str, name: str) -> str:
+    element = next((one for one in root.iter() if one.tag.rpartition("}")[2] == tag), None)
+    return "" if element is None else str(element.get(name, ""))
+
+
+def _time(root: Element, told: str) -> datetime:
+    text = _text(root, "DATATAKE_SENSING_START") or _text(root, "PRODUCT_START_TIME")
+    try:
+        return datetime.fromisoformat(text.removesuffix("Z"))
+    except ValueError as error:
+        raise SourceError("products.no_time", kind="mismatch", file=told, given=text or "-") from error
+
+
+def _offsets(root: Element, told: str, baseline: tuple[int, int]) -> dict[str, float]:
+    """Offset in stored numbers by common band name."""
+    listed = [one for one in root.iter() if one.tag.rpartition("}")[2] == "BOA_ADD_OFFSET"]
+    if not listed:
+        if sentinel2.has_offset(baseline):
+            raise SourceError(
+                "products.no_offsets", kind="mismatch", file=told, baseline=f"{baseline[0]:02d}.{baseline[1]:02d}"
+            )
+        return {}
+    order = _band_order(root)
+    found: dict[str, float] = {}
+    for one in listed:
+        band = BANDS["sentinel-2"].get(order.get(str(one.get("band_id")), ""))
+        if band is not None:
+            found[band] = float(one.text or 0)
+    missing = [band for band in BANDS["sentinel-2"].values() if band not in found]
+    if missing:
+        raise SourceError("products.offsets_of", kind="mismatch", file=told, bands=", ".join(missing))
+    return found
+
+
+def _band_order(root: Element) -> dict[str, str]:
+    """Band by ``band_id``: as the file's spectral information lists them, else in the order of the specification."""
+    listed = [one for one in root.iter() if one.tag.rpartition("}")[2] == "Spectral_Information"]
+    names = {str(one.get("bandId")): str(one.get("physicalBand")) for one in listed}
+    if not names:
+        usual = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
+        names = {str(k): name for k, name in enumerate(usual)}
+    return {key: f"B0{name[1]}" if len(name) == 2 else name for key, name in names.items()}
+
+
+def _tile(contents: Contents, wanted: Sequence[str], offsets: dict[str, float], quantification: float) -> Tile:
+    """The finest file of every band."""
+    finest: dict[str, tuple[int, str]] = {}
+    for name in contents.names:
+        found = _IMAGE.match(name)
+        if found is not None:
+            one = (int(found["metres"]), name)
+            finest[found["band"]] = min(finest.get(found["band"], one), one)
+    common = {code: band for code, band in BANDS["sentinel-2"].items() if band in wanted}
+    missing = [code for code in (*common, "SCL") if code not in finest]
+    if missing:
+        raise SourceError(
+            "products.no_band",
+            kind="missing",
+            product=contents.path,
+            bands=", ".join(missing),
+            wanted=f"*_{missing[0]}_*m.jp2",
+        )
+    return Tile(
+        id=contents.path.name,
+        bands={
+            band: TileBand(
+                asset=code,
+                place=contents.place(finest[code][1]),
+                scale=1 / quantification,
+                offset=offsets.get(band, 0.0) / quantification,
+                nodata=sentinel2.NODATA,
+            )
+            for code, band in common.items()
+        },
+        qa=TileBand("SCL", contents.place(finest["SCL"][1]), nodata=0),
+        qa_kind="scl",
+    )
