@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import ExtraTreesClassifier
@@ -44,19 +45,19 @@ class WithDiscriminants(ClassifierMixin, BaseEstimator):
         self.discriminant_ = RowwiseDiscriminant().fit(features, classes, sample_weight=weight)
         self._spread = features.std(axis=0)
         base = ExtraTreesClassifier(random_state=0) if self.estimator is None else clone(self.estimator)
-        seen = self._seen(features)
+        seen = self.seen(features)
         self.estimator_ = base.fit(seen, classes) if weight is None else base.fit(seen, classes, sample_weight=weight)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class (n, c), in the order of ``classes_``."""
         check_is_fitted(self)
-        return self.estimator_.predict_proba(self._seen(validate_data(self, X, reset=False, dtype=np.float64)))
+        return self.estimator_.predict_proba(self.seen(validate_data(self, X, reset=False, dtype=np.float64)))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most probable class (n,)."""
         check_is_fitted(self)
-        return self.estimator_.predict(self._seen(validate_data(self, X, reset=False, dtype=np.float64)))
+        return self.estimator_.predict(self.seen(validate_data(self, X, reset=False, dtype=np.float64)))
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
@@ -69,11 +70,31 @@ class WithDiscriminants(ClassifierMixin, BaseEstimator):
         shared = of_scores @ np.divide(part, total, out=np.zeros_like(part), where=total > 0)
         return own + shared
 
-    def _seen(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Features and scores; what is common to all scores of a row says nothing of its class and is taken off."""
-        scores = self.discriminant_.scores(features)
-        common = np.zeros(len(scores))
-        for column in scores.T:
-            common += column
-        scores -= common[:, None] / scores.shape[1]
-        return np.hstack([features, scores]).astype(np.float32)
+    def seen(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Features and scores (n, f + c), what the inner classifier is given.
+
+        What is common to all scores of a row says nothing of its class and is taken off.
+        """
+        found = np.empty((len(features), features.shape[1] + len(self.classes_)), dtype=np.float32)
+        # A multiple of single features, added up in their order: a row's scores don't depend on the rows beside it.
+        discriminant = self.discriminant_
+        _see(np.ascontiguousarray(features), discriminant.coef_, discriminant.intercept_, found)
+        return found
+
+
+@njit(cache=True, nogil=True)
+def _see(features, coefficients, constant, found):  # type: ignore[no-untyped-def]
+    n_features, n_classes = features.shape[1], coefficients.shape[0]
+    scores = np.empty(n_classes)
+    for i in range(features.shape[0]):
+        common = 0.0
+        for c in range(n_classes):
+            score = constant[c]
+            for k in range(n_features):
+                score += np.float64(features[i, k]) * coefficients[c, k]
+            scores[c] = score
+            common += score
+        for k in range(n_features):
+            found[i, k] = features[i, k]
+        for c in range(n_classes):
+            found[i, n_features + c] = scores[c] - common / n_classes

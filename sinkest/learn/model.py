@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sinkest.errors import InputError, ModelError
 from sinkest.learn.applicability import AreaOfApplicability
+from sinkest.learn.fast import Predictor, fast
 from sinkest.learn.recipes import Recipe
-from sinkest.learn.spread import Spread, moments
+from sinkest.learn.spread import Spread
 from sinkest.messages import Message
 
 
@@ -69,7 +71,7 @@ class TrainedModel:
         if self.is_classifier:
             codes = np.zeros(len(rows), dtype=np.uint8)
             if known.any():
-                codes[known] = self.estimator.predict(rows[known])
+                codes[known] = self._fast.predict(_only(rows, known))
             return codes
         return self.predict_with_sd(rows)[0]
 
@@ -90,7 +92,7 @@ class TrainedModel:
         rows, known = self._rows(X)
         mean, deviation = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         if known.any():
-            found, between = moments(self.estimator, rows[known])
+            found, between = self._fast.moments(_only(rows, known))
             observed = self.card["training"]["response"]
             mean[known] = np.clip(found, *self.recipe.limits([observed["min"], observed["max"]]))
             deviation[known] = self.spread.deviation(mean[known], between)
@@ -111,7 +113,7 @@ class TrainedModel:
         if known.any():
             column = {int(code): i for i, code in enumerate(self.classes.values())}
             shares[known] = 0.0
-            found = self.estimator.predict_proba(rows[known])
+            found = self._fast.predict_proba(_only(rows, known))
             for i, code in enumerate(self.estimator.classes_):
                 shares[known, column[int(code)]] = found[:, i]
         return shares
@@ -121,12 +123,21 @@ class TrainedModel:
         index = self.area.dissimilarity(self._rows(X)[0])
         return index, index <= self.area.threshold
 
+    @cached_property
+    def _fast(self) -> Predictor:
+        return fast(self.estimator)
+
     def _rows(self, X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         rows = np.ascontiguousarray(X, dtype=np.float32)
         if rows.ndim != 2 or rows.shape[1] != len(self.features):
             raise InputError("learn.unequal", first=rows.shape, second=(len(self.features),))
         known: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
         return rows, known
+
+
+def _only(rows: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The rows that are known; no copy where all are."""
+    return rows if known.all() else rows[known]
 
 
 def check_features(

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor, VotingRegressor
 
 from sinkest.errors import InputError
+from sinkest.learn.fast import fast
 
 BINS = 10
 MIN_PER_BIN = 20
@@ -37,32 +37,7 @@ def moments(estimator: Any, X: NDArray[np.float32]) -> tuple[NDArray[np.float64]
     mean : float64 array (n,)
     spread : float64 array (n,) or None
     """
-    if isinstance(estimator, VotingRegressor):
-        return _moments_of_average(estimator, X)
-    if not isinstance(estimator, ExtraTreesRegressor | RandomForestRegressor) or estimator.n_outputs_ != 1:
-        return np.asarray(estimator.predict(X), dtype=np.float64), None
-    X = np.ascontiguousarray(X, dtype=np.float32)
-    total = np.zeros(len(X))
-    squares = np.zeros(len(X))
-    for tree in estimator.estimators_:
-        one = tree.tree_.predict(X)[:, 0]
-        total += one
-        squares += one * one
-    count = len(estimator.estimators_)
-    mean = total / count
-    return mean, np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
-
-
-def _moments_of_average(
-    average: VotingRegressor, X: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Weighted mean of the members, and the spread of the first forest among them."""
-    found = [moments(member, X) for member in average.estimators_]
-    weights = np.ones(len(found)) if average.weights is None else np.asarray(average.weights, dtype=np.float64)
-    mean = np.zeros(len(X))
-    for weight, (one, _) in zip(weights, found, strict=True):
-        mean += weight * one
-    return mean / weights.sum(), next((spread for _, spread in found if spread is not None), None)
+    return fast(estimator).moments(np.ascontiguousarray(X, dtype=np.float32))
 
 
 @dataclass(frozen=True)
