@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Any
@@ -131,6 +132,7 @@ class SimulatedSource(Source):
         days = self._days(period, REVISIT_DAYS)
         if self.dates is None:
             days = clearest(days, self.camera, number_of_scenes(period.start, period.end, self.scenes_per_season))
+        suns = {day: (self.camera.weather(day).zenith, self.camera.weather(day).azimuth) for day in days}
         return [
             Scene(
                 id=f"SIM_S2_{day:%Y%m%d}",
@@ -139,6 +141,10 @@ class SimulatedSource(Source):
                 cloud=round(100.0 * self.camera.weather(day).cloud, 1),
                 product="simulated",
                 offset_policy="none: reflectance is computed",
+                extra={
+                    "sun_zenith_deg": math.degrees(suns[day][0]),
+                    "sun_azimuth_deg": math.degrees(suns[day][1]) % 360.0,
+                },
             )
             for day in days
         ]
@@ -157,6 +163,7 @@ class SimulatedSource(Source):
                 sensor="sentinel-1",
                 product="simulated",
                 offset_policy="none: linear gamma0 is computed",
+                extra={"orbit": "ascending"},
             )
             for day in days
         ]

@@ -78,7 +78,9 @@ class Scene:
     offset_policy : str
         How stored numbers became reflectance, e.g. ``"scale 0.0001, offset -0.1 (declared)"``.
     extra : mapping
-        What the source itself needs to find the scene again; picklable.
+        What the source itself needs to find the scene again, and what it knows of the geometry: ``orbit``
+        (``"ascending"`` or ``"descending"``) and ``incidence_deg`` (mean, on the ellipsoid) of a radar scene,
+        ``sun_zenith_deg`` and ``sun_azimuth_deg`` (mean; from north through east) of an optical one. Picklable.
     """
 
     id: str
@@ -93,6 +95,22 @@ class Scene:
     def is_radar(self) -> bool:
         """Whether the scene has radar bands instead of optical ones."""
         return self.sensor.startswith("sentinel-1")
+
+    @property
+    def orbit(self) -> str | None:
+        """Direction of the pass, where the source knows it."""
+        return self.extra.get("orbit") or None
+
+    @property
+    def incidence_deg(self) -> float | None:
+        """Mean incidence angle of a radar scene, where the source knows it."""
+        return self.extra.get("incidence_deg")
+
+    @property
+    def sun_deg(self) -> tuple[float, float] | None:
+        """Zenith angle and azimuth of the sun in degrees, where the source knows both."""
+        zenith, azimuth = self.extra.get("sun_zenith_deg"), self.extra.get("sun_azimuth_deg")
+        return None if zenith is None or azimuth is None else (float(zenith), float(azimuth))
 
 
 @dataclass(frozen=True)
