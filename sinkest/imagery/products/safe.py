@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from xml.etree.ElementTree import Element  # noqa: S405 - the type; parsing is defusedxml's
+from xml.etree.ElementTree import Element
 
 from sinkest.errors import SourceError
 from sinkest.imagery import sentinel2
