@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,9 @@ import shapely
 from numpy.typing import NDArray
 
 from sinkest.errors import RunError
+from sinkest.gdalclock import stopped_clock
 from sinkest.messages import LANGUAGES, Message
 from sinkest.runstore import make_folder, write_bytes
-
-CLOCK = "OGR_CURRENT_DATE"
-"""Setting of GDAL: the time that a GeoPackage says it was written at."""
 
 _EMPTY: Mapping[str, tuple[Any, Any]] = {
     "text": (object, None),
@@ -68,7 +65,7 @@ def geopackage(
         Stands in for the time of writing, which would change the bytes.
     """
     buffer = io.BytesIO()
-    with _stopped_clock(f"{year:04d}-01-01T00:00:00.000Z"):
+    with stopped_clock(year):
         pyogrio.raw.write(
             buffer,
             np.asarray(shapely.to_wkb(shapely.points(lon, lat)), dtype=object),
@@ -80,16 +77,6 @@ def geopackage(
             crs="EPSG:4326",
         )
     return buffer.getvalue()
-
-
-@contextmanager
-def _stopped_clock(time: str) -> Iterator[None]:
-    before = pyogrio.get_gdal_config_option(CLOCK)
-    pyogrio.set_gdal_config_options({CLOCK: time})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({CLOCK: before})
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:

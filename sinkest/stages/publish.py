@@ -12,6 +12,7 @@ import pandas as pd
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from shapely import union_all
 
 from sinkest.account.definitions import definition
 from sinkest.config import ReportSection
@@ -19,12 +20,14 @@ from sinkest.mapping.style import COLORMAPS, TOP_PERCENTILE
 from sinkest.messages import Message
 from sinkest.report.data import WITHHELD, Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
 from sinkest.report.figures import overview_png
+from sinkest.report.gis import report_geopackage, report_geoparquet
 from sinkest.report.html import report_html
 from sinkest.report.listings import detail_tables
 from sinkest.report.word import report_docx
 from sinkest.report.xlsx import report_xlsx
 from sinkest.runstore import RunStore, code_version, read_json, write_bytes
 from sinkest.stages import estimate, mapping, train
+from sinkest.stages.catalogue import write_catalogue
 from sinkest.stages.context import Run
 
 NAME = "report"
@@ -48,8 +51,8 @@ def parts(run: Run) -> dict[str, Any]:
 
 
 def work(run: Run, folder: Path) -> None:
-    """Write the page, the workbook, the document and the overview picture."""
-    run.progress.begin(NAME, 4)
+    """Write the page, the workbook, the document, the overview, the county layers and the catalogue."""
+    run.progress.begin(NAME, 5)
     data = report_data(run.store, run.spec.report)
     write_bytes(folder / PAGE, report_html(data).encode())
     run.progress.advance(1)
@@ -58,6 +61,11 @@ def work(run: Run, folder: Path) -> None:
     write_bytes(folder / "report.docx", report_docx(data))
     run.progress.advance(1)
     write_bytes(folder / "overview.png", overview_png(data))
+    run.progress.advance(1)
+    zones = run.zones.frame
+    write_bytes(folder / "counties.gpkg", report_geopackage(data, zones))
+    write_bytes(folder / "counties.parquet", report_geoparquet(data, zones))
+    write_catalogue(run.store, data, union_all(zones.geometry.to_numpy()), folder, NAME)
     run.progress.advance(1)
     run.progress.end(NAME)
 
@@ -130,7 +138,7 @@ def _table(folder: Path, name: str) -> pd.DataFrame | None:
     path = folder / f"{name}.csv"
     if not path.is_file():
         return None
-    return pd.read_csv(path, dtype={"zone": str}, encoding="utf-8-sig").drop(columns="run_id")
+    return pd.read_csv(path, dtype={"zone": str, "code": str}, encoding="utf-8-sig").drop(columns="run_id")
 
 
 def _roles(store: RunStore) -> dict[str, tuple[str, ...]]:
