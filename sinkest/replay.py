@@ -76,12 +76,14 @@ def replay(
     """
     path = manifest / MANIFEST if manifest.is_dir() else manifest
     recorded = RunStore(path.parent, keeps_hashes=False).manifest()
+    if recorded.get("format") != FORMAT:
+        raise RunError("trust.replay_format", file=path, expected=FORMAT, given=recorded.get("format", "-"))
     base = inputs if inputs is not None else _base(path, recorded)
     loaded = _configuration(path, recorded, base, out)
     if loaded.run_folder.exists():
         raise RunError("trust.folder_exists", folder=loaded.run_folder)
     _check_inputs(path, recorded, base)
-    for message in _other_program(recorded):
+    for message in other_program(recorded):
         progress.say(message)
     store = run_loaded(loaded, progress=progress, workers=workers, block_size=block_size)
     same: list[Problem] = []
@@ -117,13 +119,11 @@ def _base(path: Path, recorded: dict[str, Any]) -> Path:
     config = recorded.get("config")
     where = config.get("path") if isinstance(config, dict) else None
     if not isinstance(where, str):
-        raise RunError("trust.replay_format", file=path, expected=FORMAT, given=recorded.get("format", "-"))
+        raise RunError("run.broken_file", file=path, reason="config")
     return (path.parent / where).resolve().parent
 
 
 def _configuration(path: Path, recorded: dict[str, Any], base: Path, out: Path) -> LoadedConfig:
-    if recorded.get("format") != FORMAT:
-        raise RunError("trust.replay_format", file=path, expected=FORMAT, given=recorded.get("format", "-"))
     try:
         config = recorded["config"]
         spec = RunConfig.model_validate({**config["settings"], "runs": str(out.resolve())})
@@ -162,7 +162,7 @@ def _shipped(name: str) -> Path | None:
         return None
 
 
-def _other_program(recorded: dict[str, Any]) -> Iterator[Message]:
+def other_program(recorded: dict[str, Any]) -> Iterator[Message]:
     """What is not as it was: equal bytes are promised for the same program, libraries and kind of machine."""
     made, here = recorded.get("program", {}), code_version()
     if made != here:

@@ -15,7 +15,8 @@ ClassId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 class Section(BaseModel):
     """Base of all sections: frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A default is stored as the same value given in a file would be, so that both give one key.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 def problem(name: str, **fields: str) -> PydanticCustomError:
