@@ -100,3 +100,24 @@ def test_another_number_of_features_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         area.dissimilarity([[1.0, 2.0]])
     assert caught.value.key == "learn.unequal"
+
+
+@pytest.mark.parametrize("points", [2, 9, 700])
+@pytest.mark.parametrize("kind", ["near", "far", "ties", "one axis"])
+def test_the_nearest_point_is_the_nearest_of_all(kind: str, points: int) -> None:
+    rng = np.random.default_rng(points)
+    X = rng.normal(size=(points, 5))
+    asked = rng.normal(size=(400, 5)).repeat(2, axis=0)
+    if kind == "far":
+        asked = asked * 1e6 + 1e7
+    elif kind == "ties":
+        X, asked = np.round(X), np.round(asked)
+    elif kind == "one axis":
+        X[:, 1:] = 0.0
+    X[0, 0] += 1.0
+    area = AreaOfApplicability.fit(X, np.array([1.0, 0.7, 0.4, 0.2, 0.1]), np.arange(points) % 2)
+    scaled = (asked - area.center) / area.scale * area.weight
+    every = np.sqrt(((scaled[:, None] - area.points[None]) ** 2).sum(axis=2)).min(axis=1)
+    np.testing.assert_allclose(area.dissimilarity(asked), every / area.mean_distance, rtol=1e-12)
+    shuffled = rng.permutation(len(asked))
+    np.testing.assert_array_equal(area.dissimilarity(asked[shuffled]), area.dissimilarity(asked)[shuffled])

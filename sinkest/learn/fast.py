@@ -99,9 +99,10 @@ class _Packed(_Asked):
         right = X.dtype == np.float32 and X.ndim == 2 and X.shape[1] == self.estimator.n_features_in_
         return bool(right and np.isfinite(X).all())
 
-    def _visit(self, X: Rows) -> tuple[Any, ...]:
-        """What all kernels take first and last."""
-        return np.ascontiguousarray(X), self.trees.nodes, self.trees.start, self.trees.depth
+    def _visit(self, X: Rows) -> tuple[Rows, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
+        """What all kernels take first."""
+        trees = self.trees
+        return np.ascontiguousarray(X), trees.nodes, trees.start, trees.depth, rows_at_once(X.shape[1])
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class _RegressionForest(_Packed):
     def _sums(self, X: Rows, squares: Floats) -> tuple[Floats, Floats]:
         """Mean over the trees, and mean square."""
         total, count = np.zeros(len(X)), len(self.trees.depth)
-        sums_and_squares(*self._visit(X), self.value, rows_at_once(X.shape[1]), total, squares)
+        sums_and_squares(*self._visit(X), self.value, total, squares)
         return total / count, squares / count
 
 
@@ -141,8 +142,7 @@ class _ClassificationForest(_Packed):
         if not self._fits(X):
             return super().predict_proba(X)
         total = np.zeros((len(X), len(self.estimator.classes_)))
-        entries = (self.entry, self.entry_class, self.entry_share)
-        votes(*self._visit(X), *entries, rows_at_once(X.shape[1]), total)
+        votes(*self._visit(X), self.entry, self.entry_class, self.entry_share, total)
         total /= len(self.trees.depth)
         return total
 
@@ -171,7 +171,7 @@ class _Boosting(_Packed):
         """Sum over the trees (n, columns), in the memory order that scikit-learn gives it."""
         total = np.zeros((self.estimator.n_trees_per_iteration_, len(X)))
         total += self.estimator._baseline_prediction.reshape(-1, 1)
-        sums_by_column(*self._visit(X), self.value, self.column, rows_at_once(X.shape[1]), total)
+        sums_by_column(*self._visit(X), self.value, self.column, total)
         return total.T
 
 

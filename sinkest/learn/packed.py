@@ -179,7 +179,7 @@ def _descend(nodes, keys, depth, rows, leaves):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def sums_and_squares(X, nodes, start, depth, value, at_once, total, squares):  # type: ignore[no-untyped-def]
+def sums_and_squares(X, nodes, start, depth, at_once, value, total, squares):  # type: ignore[no-untyped-def]
     """Add each tree's value, and its square, in the order of the trees.
 
     Parameters
@@ -188,10 +188,10 @@ def sums_and_squares(X, nodes, start, depth, value, at_once, total, squares):  #
         Finite, C-contiguous.
     nodes, start, depth
         As in ``PackedTrees``.
-    value : float64 array (nodes,)
-        Of the leaves.
     at_once : int
         ``rows_at_once``.
+    value : float64 array (nodes,)
+        Of the leaves.
     total, squares : float64 arrays (n,)
         Are added to; ``squares`` may be empty when they are not wanted.
     """
@@ -210,7 +210,7 @@ def sums_and_squares(X, nodes, start, depth, value, at_once, total, squares):  #
 
 
 @njit(cache=True, nogil=True)
-def sums_by_column(X, nodes, start, depth, value, column, at_once, total):  # type: ignore[no-untyped-def]
+def sums_by_column(X, nodes, start, depth, at_once, value, column, total):  # type: ignore[no-untyped-def]
     """Add each tree's value to its column of ``total`` (columns, n), in the order of the trees."""
     keys = np.empty((at_once, X.shape[1]), np.int32)
     leaves = np.empty(at_once, np.int64)
@@ -224,7 +224,7 @@ def sums_by_column(X, nodes, start, depth, value, column, at_once, total):  # ty
 
 
 @njit(cache=True, nogil=True)
-def votes(X, nodes, start, depth, entry, entry_class, entry_share, at_once, total):  # type: ignore[no-untyped-def]
+def votes(X, nodes, start, depth, at_once, entry, entry_class, entry_share, total):  # type: ignore[no-untyped-def]
     """Add the class shares of each tree's leaves to ``total`` (n, classes), in the order of the trees.
 
     A leaf's shares that are not 0 are the entries ``entry[node]:entry[node + 1]``; adding a 0 changes nothing, so they
