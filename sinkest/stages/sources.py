@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from sinkest.config import LoadedConfig
 from sinkest.errors import ConfigError
 from sinkest.imagery.source import Source
+
+if TYPE_CHECKING:
+    from sinkest.imagery.earthengine import Account
 
 
 def make_source(config: LoadedConfig) -> Source:
@@ -47,6 +51,39 @@ def _stack(config: LoadedConfig) -> Source:
     return StackSource(config.file(stack.path), stack.layout, stack.bands, elevation=elevation, **declared)
 
 
+def _composite(config: LoadedConfig) -> Source:
+    from sinkest.imagery.composite import CompositeSource
+
+    composite = config.spec.imagery.composite
+    if composite is None:
+        raise _no_section("composite")
+    return CompositeSource(config.file(composite.path), config.spec.year)
+
+
+def _earthengine(config: LoadedConfig) -> Source:
+    from sinkest.imagery.earthengine import Choices, EarthEngineSource, Pace
+
+    section = config.spec.imagery.earthengine
+    if section is None:
+        raise _no_section("earthengine")
+    told = section.model_dump()  # without what is left out of records
+    choices = Choices(config.spec.year, **told)
+    pace = Pace(section.concurrency, section.attempts, tile_px=section.tile_px)
+    composes = config.spec.features.composite == "median"
+    return EarthEngineSource(earthengine_account(config), choices, pace, composes=composes)
+
+
+def earthengine_account(config: LoadedConfig) -> Account:
+    """Who asks Earth Engine under a configuration."""
+    from sinkest.imagery.earthengine import Account
+
+    section = config.spec.imagery.earthengine
+    if section is None:
+        raise _no_section("earthengine")
+    key = None if section.credentials is None else config.file(section.credentials)
+    return Account(section.project, key, section.url.rstrip("/"), section.deadline_s)
+
+
 def _no_section(source: str) -> ConfigError:
     return ConfigError("config.own_source_section", key="imagery", source=source)
 
@@ -55,4 +92,6 @@ _MAKERS: Mapping[str, Callable[[LoadedConfig], Source]] = {
     "simulated": _simulated,
     "static": _static,
     "stack": _stack,
+    "earthengine": _earthengine,
+    "composite": _composite,
 }

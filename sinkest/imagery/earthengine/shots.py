@@ -1,0 +1,105 @@
+"""GEDI L4A shots out of the catalogue's tables, one a granule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ee
+import geopandas as gpd
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from sinkest.errors import SourceError
+from sinkest.imagery.earthengine import assets, graphs
+from sinkest.imagery.earthengine.client import Client
+from sinkest.imagery.gedi import EPOCH, as_table
+from sinkest.imagery.source import Period
+
+COLUMNS: Mapping[str, str] = {
+    "agbd_t_ha": "agbd",
+    "agbd_se_t_ha": "agbd_se",
+    "agbd_low_t_ha": "agbd_pi_lower",
+    "agbd_high_t_ha": "agbd_pi_upper",
+    "sensitivity": "sensitivity",
+    "l4_quality_flag": "l4_quality_flag",
+    "l2_quality_flag": "l2_quality_flag",
+    "degrade_flag": "degrade_flag",
+    "surface_flag": "surface_flag",
+    "leaf_off_flag": "leaf_off_flag",
+    "pft": "pft_class",
+    "water_percent": "landsat_water_persistence",
+    "urban_percent": "urban_proportion",
+    "solar_elevation_deg": "solar_elevation",
+    "elevation_m": "elev_lowestmode",
+}
+"""Column of the table to property of a shot; Mg/ha are t/ha."""
+
+_TEXTS: Mapping[str, str] = {"predict_stratum": "predict_stratum"}
+
+
+def gedi_shots(client: Client, area: BaseGeometry, period: Period) -> gpd.GeoDataFrame:
+    """Shots in an area, whatever their quality; the table's own rules tell which are usable.
+
+    Parameters
+    ----------
+    client : Client
+    area : shapely geometry
+        In EPSG:4326.
+    period : Period
+        Days of the shots.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or a shot lacks its number, or the service does not answer.
+    """
+    bounds = graphs.region(area.bounds)
+    shots = [
+        {**feature["properties"], "granule": name, "point": feature["geometry"]["coordinates"]}
+        for name in _tables(client, bounds, period)
+        for feature in client.features(ee.FeatureCollection(name).filterBounds(bounds))
+    ]
+    shapely.prepare(area)
+    inside = [shot for shot in shots if area.covers(shapely.Point(shot["point"][:2])) and period.holds(_time(shot))]
+    if not inside:
+        box = " ".join(f"{edge:.3f}" for edge in area.bounds)
+        raise SourceError("earthengine.no_shots", kind="empty", period=str(period), box=box)
+    ordered = sorted(inside, key=lambda shot: int(shot["shot_number"]))
+    return as_table(_measured(ordered), where=assets.GEDI_INDEX)
+
+
+def _tables(client: Client, bounds: ee.Geometry, period: Period) -> list[str]:
+    """Tables of the granules that cross the bounds; the index dates them to the day."""
+    index = (
+        ee.FeatureCollection(assets.GEDI_INDEX)
+        .filterBounds(bounds)
+        .filter(ee.Filter.lte("time_start", f"{period.end.isoformat()}T23:59:59Z"))
+        .filter(ee.Filter.gte("time_end", period.start.isoformat()))
+    )
+    return sorted({str(feature["properties"]["table_id"]) for feature in client.features(index)})
+
+
+def _time(shot: Mapping[str, Any]) -> Any:
+    return (EPOCH + np.timedelta64(round(float(shot["delta_time"]) * 1000), "ms")).item()
+
+
+def _measured(shots: list[dict[str, Any]]) -> dict[str, Any]:
+    def numbers(name: str) -> np.ndarray:
+        values = [shot.get(name) for shot in shots]
+        return np.array([np.nan if value is None else float(value) for value in values])
+
+    named: dict[str, Any] = {ours: numbers(theirs) for ours, theirs in COLUMNS.items()}
+    named |= {ours: [str(shot.get(theirs, "")) for shot in shots] for ours, theirs in _TEXTS.items()}
+    points = np.array([shot["point"][:2] for shot in shots], dtype=float)
+    return {
+        **named,
+        # The number has more digits than a double holds, so it travels as a text.
+        "shot_number": np.array([int(shot["shot_number"]) for shot in shots], dtype=np.uint64),
+        "granule": [shot["granule"].rsplit("/", 1)[-1] for shot in shots],
+        "beam": [f"BEAM{int(shot['beam']):04b}" for shot in shots],
+        "time": np.array([_time(shot) for shot in shots], dtype="datetime64[ms]"),
+        "lon": points[:, 0],
+        "lat": points[:, 1],
+    }
