@@ -21,6 +21,8 @@ from sinkest.errors import InputError, SourceError
 if TYPE_CHECKING:
     import xarray as xr
 
+    from sinkest.messages import Message
+
 QaKind = Literal["scl", "qa_pixel", "fmask", "clear"]
 
 QA = "qa"
@@ -111,6 +113,24 @@ class Scene:
         """Zenith angle and azimuth of the sun in degrees, where the source knows both."""
         zenith, azimuth = self.extra.get("sun_zenith_deg"), self.extra.get("sun_azimuth_deg")
         return None if zenith is None or azimuth is None else (float(zenith), float(azimuth))
+
+
+@dataclass(frozen=True, order=True)
+class Gap:
+    """A read that failed for good and was let pass, because the user allows some.
+
+    Attributes
+    ----------
+    scene : str
+        Scene, or the item of a catalogue that is a part of it.
+    asset : str
+    area : str
+        Block, in degrees.
+    """
+
+    scene: str
+    asset: str
+    area: str
 
 
 @dataclass(frozen=True)
@@ -209,6 +229,14 @@ class Source(ABC):
 
     def files(self) -> tuple[Path, ...]:
         """Name the inputs on disk, for the manifest of a run."""
+        return ()
+
+    def notes(self) -> tuple[Message, ...]:
+        """What a person should know of what was found and read so far."""
+        return ()
+
+    def take_gaps(self) -> tuple[Gap, ...]:
+        """Reads that this thread was allowed to give up since it last asked."""
         return ()
 
     def check_overlap(self, grid: GeoBox) -> None:  # noqa: B027 - most sources have nothing to check

@@ -1,0 +1,1 @@
+"""Imagery out of STAC catalogues, online or saved."""
