@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import ee
@@ -192,7 +193,7 @@ class Client:
         token: str | None = None
         while True:
             asked = {"expression": collection, "pageSize": PAGE_ROWS, **({"pageToken": token} if token else {})}
-            page = self._persist(lambda asked=asked: self._page(asked), "table:computeFeatures")
+            page = self._persist(partial(self._page, asked), "table:computeFeatures")
             found += page.get("features", [])
             token = page.get("nextPageToken")
             if not token:

@@ -139,6 +139,10 @@ def _granule(feature: Mapping[str, Any]) -> Granule:
         raise SourceError("earthengine.bad_list", kind="unreadable", given=str(feature)[:200]) from error
 
 
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def _passes(found: Iterable[Granule], prefix: str, sensor: str, pass_of: Callable[[Granule], str]) -> list[Scene]:
     grouped: dict[str, list[Granule]] = {}
     for granule in sorted(found, key=lambda one: one.index):
