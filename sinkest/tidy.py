@@ -29,6 +29,8 @@ CITY = "all"
 """The zone id of the whole."""
 WITHHELD = "provisional"
 """Status of a value that rests on a coefficient not checked against its source: kept as data, in no final table."""
+LAND_USE = "land_use_polygons"
+"""Method of a figure that is a census of land-use polygons: it has no sampling error."""
 
 
 def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from sinkest.account.definitions import Definition, comparable
+from sinkest.account.definitions import Definition, comparable, definition
 from sinkest.errors import InputError
 from sinkest.targetfile import Target
-from sinkest.tidy import WITHHELD
+from sinkest.tidy import LAND_USE, WITHHELD
 
 VERDICTS = ("met", "not_met", "cannot_tell")
 _EXACT = ("count", "area")
+CENSUS = {"forest_coverage": "land_use_coverage", "forest_area": "land_use_forest_area"}
+"""Quantities under a rule on land-use polygons."""
 MOST_FREEDOM = 1e6
 """From here on, t is normal to all printed digits."""
 
@@ -103,8 +105,9 @@ def find(
     estimates: pd.DataFrame, target: Target, year: int, definitions: Mapping[str, Definition] | None
 ) -> tuple[Value | None, str]:
     """The estimate a target is held against, or the id of the reason why there is none."""
+    quantity = _sought(target, definitions)
     rows = estimates[
-        (estimates["quantity"] == target.quantity)
+        (estimates["quantity"] == quantity)
         & (estimates["zone"].astype(str) == target.zone)
         & (estimates["year"] == year)
     ]
@@ -124,9 +127,18 @@ def find(
         raise InputError("targets.two_answers", target=target.id, quantity=target.quantity, zone=target.zone, year=year)
     row = rows.iloc[0]
     se = float(row["se"])
-    if math.isnan(se) and target.comparison in _EXACT:
+    if math.isnan(se) and (target.comparison in _EXACT or row["method"] == LAND_USE):
         se = 0.0
     return Value(float(row["value"]), se, _freedom(row, se)), ""
+
+
+def _sought(target: Target, definitions: Mapping[str, Definition] | None) -> str:
+    """The quantity that answers a target: of a rule on land-use polygons, the census of the polygons."""
+    try:
+        rule = definition(target.definition_id, definitions)
+    except InputError:
+        return target.quantity
+    return CENSUS.get(target.quantity, target.quantity) if rule.land_use else target.quantity
 
 
 def _freedom(row: pd.Series[Any], se: float) -> float:

@@ -88,6 +88,20 @@ class ForestSection(Section):
     min_area_ha: float = Field(0.0667, ge=0, le=100, description="smallest patch that is forest")
 
 
+class LandUseSection(Section):
+    """Polygons of the land survey (三调), for coverage under a rule that names their codes; left out unless given."""
+
+    polygons: Text = Field(description="polygons with a column of land-use codes, over whole zones")
+    class_field: Text = Field("land_use", description="the column of codes")
+    layer: Text | None = None
+    datum: Literal["wgs84", "gcj02"] = "wgs84"
+    definition: Text = Field(
+        "forest_current_rule_land_use", description="definition id that names the codes that count"
+    )
+    codes: dict[str, str] = Field(default_factory=dict, description="value of the column -> code, where it holds none")
+    year: int | None = Field(None, ge=1980, le=2100, description="year the polygons describe")
+
+
 class WetlandSection(Section):
     """Wetlands."""
 

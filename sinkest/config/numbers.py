@@ -62,6 +62,9 @@ class TargetsSection(Section):
     """What the estimates are held against."""
 
     path: Text = "shipped:configs/targets-zhuzhou.toml"
+    coverage_definition: Text | None = Field(
+        None, description="definition id the plan's coverage is judged under, where not the id in its file"
+    )
     coverage_band_pp: float | None = Field(None, gt=0, description="half width of 'about', in points")
 
 

@@ -15,7 +15,14 @@ from pydantic_core import ErrorDetails
 
 from sinkest.config.base import Section, Slug, Text, problem
 from sinkest.config.imagery import FeaturesSection, ImagerySection
-from sinkest.config.maps import AoiSection, ForestSection, LandCoverSection, StockSection, WetlandSection
+from sinkest.config.maps import (
+    AoiSection,
+    ForestSection,
+    LandCoverSection,
+    LandUseSection,
+    StockSection,
+    WetlandSection,
+)
 from sinkest.config.numbers import (
     AccountSection,
     CroplandSection,
@@ -61,6 +68,7 @@ class RunConfig(Section):
     land_cover: LandCoverSection | None = None
     stock: StockSection | None = None
     forest: ForestSection | None = None
+    land_use: LandUseSection | None = None
     wetland: WetlandSection = WetlandSection()
     estimate: EstimateSection = EstimateSection()
     account: AccountSection = AccountSection()

@@ -17,6 +17,7 @@ from sinkest.explain.evidence import Evidence
 from sinkest.explain.forest import (
     coverage_chain,
     forest_change_chain,
+    land_use_chain,
     pixels_chain,
     sampled_area_chain,
     stock_by_type_chain,
@@ -44,6 +45,8 @@ def chain(evidence: Evidence, quantity: str, zone: str) -> Chain:
 _CHAINS: dict[str, Callable[[Evidence, str, str, str], Chain]] = {
     "forest_coverage": coverage_chain,
     "forest_area": sampled_area_chain,
+    "land_use_forest_area": land_use_chain,
+    "land_use_coverage": land_use_chain,
     "tree_cover": sampled_area_chain,
     "coverage_with_oil_tea": sampled_area_chain,
     "coverage_without_oil_tea": sampled_area_chain,

@@ -68,7 +68,7 @@ class Evidence:
             return None
         if kind == "parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"zone": str}, encoding="utf-8-sig")
+        return pd.read_csv(path, dtype={"zone": str, "code": str}, encoding="utf-8-sig")
 
     def json(self, name: str) -> dict[str, Any]:
         """A JSON file of the estimates."""

@@ -356,6 +356,9 @@ def _inputs(evidence: Evidence, quantity: str) -> Iterable[tuple[str, str | None
     if head.startswith("karst_") or head == "corridor_treated_area":
         yield "treatments", files.get("treatments")
         return
+    if head.startswith("land_use_"):
+        yield "land_use", files.get("land_use")
+        return
     if head in ("cropland_soil", "paddy_methane_co2e", "cropland_net"):
         yield "cropland", files.get("cropland")
         return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from sinkest.explain.evidence import Evidence
-from sinkest.explain.terms import Chain, Term, added, estimate_term, land_term, present
+from sinkest.explain.terms import Chain, Term, added, estimate_term, land_term, present, rows_of
 from sinkest.report.data import CITY
+from sinkest.report.landuse import land_use_name
 from sinkest.report.names import Words, zone_name
 
 
@@ -30,6 +31,21 @@ def sampled_area_chain(evidence: Evidence, _quantity: str, part: str, zone: str)
     beside = {"forest_area": "pixel_forest_area"}.get(_quantity, f"pixel_class_area:{part}")
     terms.append(estimate_term(evidence, beside, zone))
     return Chain(present(terms))
+
+
+def land_use_chain(evidence: Evidence, quantity: str, _part: str, zone: str) -> Chain:
+    """Polygons by code; coverage is their forest over all land."""
+    if quantity == "land_use_coverage":
+        terms = present([estimate_term(evidence, "land_use_forest_area", zone), land_term(evidence, zone)])
+        return Chain(terms, 100 * terms[0].value / terms[1].value) if len(terms) == 2 else Chain(terms)
+    rows, file = rows_of(evidence, "land_use", zone), "estimate/land_use.csv"
+    named = ((str(line["code"]), float(line["counted_ha"])) for line in rows[rows["counts"]].to_dict("records"))
+    return added(
+        tuple(
+            Term(Words.of("explain.term_code", code=code, name=land_use_name(code)), area, "ha", file)
+            for code, area in named
+        )
+    )
 
 
 def pixels_chain(evidence: Evidence, quantity: str, part: str, zone: str) -> Chain:

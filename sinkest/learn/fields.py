@@ -240,6 +240,17 @@ SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
             "area",
             ("treatment_id",),
         ),
+        "land_use": TableSchema(
+            "land_use",
+            _columns(
+                "land_use",
+                Column("polygon_id", "id"),
+                Column("land_use", "id", True),
+                Column("simulated", "flag"),
+            ),
+            "area",
+            ("polygon_id",),
+        ),
     }
 )
 """The documented field tables by name."""

@@ -210,6 +210,15 @@ def read_treatments(
     return frame
 
 
+def read_land_use(
+    path: str | Path, *, class_field: str = "land_use", datum: Datum = "wgs84", layer: str | None = None
+) -> gpd.GeoDataFrame:
+    """Polygons of the land survey; ``class_field`` holds their codes. See ``read_plots`` for other parameters."""
+    reader = _Reader(SCHEMAS["land_use"], None, {class_field: "land_use"}, datum, None, layer)
+    raw, problems, values = reader.read(path)
+    return reader.frame(raw, problems, values)
+
+
 def notes(frame: pd.DataFrame) -> tuple[Message, ...]:
     """What a reader did on the way in that whoever uses the results should know."""
     return tuple(Message.of(key, **fields) for key, fields in frame.attrs.get("notes", []))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sinkest.report.book import Book
 from sinkest.report.data import CITY, ReportData
+from sinkest.report.landuse import NO_POLYGON, land_use_name
 from sinkest.report.names import Words, known, part_name, quantity_name
 from sinkest.report.units import MISSING, finite, probability, trimmed, unit_label, unit_of
 
@@ -42,6 +43,8 @@ def _plain(data: ReportData, name: str, cells: Mapping[str, Cell]) -> Listing:
     table = data.details.get(name)
     if table is not None and name == "scenarios":
         table = table[table["target_id"].notna()]  # years without a target are in the run's own table
+    if table is not None and name == "land_use":
+        table = table[table["zone"].astype(str) == CITY]  # the zones stand in the survey's table
     rows = []
     for record in [] if table is None else table.to_dict(orient="records"):
         line = {str(key): value for key, value in record.items()}
@@ -136,6 +139,13 @@ def _figure(column: str) -> Cell:
     return shown
 
 
+def _yes(column: str) -> Cell:
+    def shown(_data: ReportData, line: Record) -> Words:
+        return Words.of("report.list_yes" if line[column] else "report.list_no")
+
+    return shown
+
+
 def _held_against(_data: ReportData, line: Record) -> Words:
     value = finite(line["target_value"])
     if value is None:
@@ -161,7 +171,20 @@ def _period(_data: ReportData, line: Record) -> Words:
     return Words.same(f"{int(line['from_year'])}-{int(line['to_year'])}")
 
 
+def _code(_data: ReportData, line: Record) -> Words:
+    code = str(line["code"])
+    name = land_use_name(code)
+    return name if code == NO_POLYGON else Words(f"{code} {name.zh}", f"{code} {name.en}")
+
+
 _CELLS: dict[str, dict[str, Cell]] = {
+    "land_use": {
+        "land_use_code": _code,
+        "counts": _yes("counts"),
+        "polygons": _number("polygons"),
+        "polygon_ha": _number("polygon_ha"),
+        "counted_ha": _number("counted_ha"),
+    },
     "scenarios": {
         "scenario": _scenario,
         "quantity": _quantity,

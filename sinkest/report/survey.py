@@ -16,6 +16,7 @@ import pandas as pd
 
 from sinkest.report.book import rounded_to_sum
 from sinkest.report.data import CITY, WITHHELD, ReportData
+from sinkest.report.landuse import woodland
 from sinkest.report.leafs import HUNDREDTH, NO_DATA, Cell, Leafs, added, quotient
 from sinkest.report.names import Words, class_names, zone_name
 from sinkest.report.tables import joined
@@ -78,13 +79,14 @@ def survey_tables(data: ReportData) -> tuple[SurveyTable, ...]:
     )
 
 
-def _unit(name: str) -> Words:
+def unit_name(name: str) -> Words:
+    """A unit by the id of its text."""
     return Words.of(f"survey.unit_{name}")
 
 
 def head_of(name: str, unit: str, places: int = 2, sums: bool = True) -> Head:
     """A column by the ids of its texts."""
-    return Head(Words.of(f"survey.head_{name}"), _unit(unit), places, sums)
+    return Head(Words.of(f"survey.head_{name}"), unit_name(unit), places, sums)
 
 
 def _zone_rows(
@@ -100,7 +102,7 @@ def _totals(heads: Sequence[Head], columns: Sequence[Mapping[str, Cell]], zones:
     ]
 
 
-def _by_zone(
+def by_zone_table(
     data: ReportData,
     leafs: Leafs,
     table_id: str,
@@ -157,18 +159,24 @@ def _special_shrub(data: ReportData, leafs: Leafs, parts: Mapping[str, Mapping[s
     return _parts_added(leafs, parts, names) if names else _missing(leafs)
 
 
-def _land(data: ReportData, leafs: Leafs) -> SurveyTable:
+def land_cells(data: ReportData, leafs: Leafs) -> dict[str, Cell]:
+    """Land of each zone as printed, ha."""
     areas = dict(zip(data.zones["zone_id"].astype(str), data.zones["area_ha"].astype(float), strict=True))
     numbers = [areas[zone] for zone in leafs.zones]
     printed = rounded_to_sum(numbers, rounded(math.fsum(numbers), HUNDREDTH), HUNDREDTH)
-    land: dict[str, Cell] = dict(zip(leafs.zones, printed, strict=True))
+    return dict(zip(leafs.zones, printed, strict=True))
+
+
+def _land(data: ReportData, leafs: Leafs) -> SurveyTable:
+    land = land_cells(data, leafs)
     forest, parts = _forest_areas(data, leafs)
     shrub = [name for name in data.roles.get("shrub", ()) if name not in data.roles.get("forest", ())]
     other = leafs.column(f"class_area:{shrub[0]}") if len(shrub) == 1 else _missing(leafs)
     coverage = {zone: quotient(forest[zone], land[zone], 2, 100) for zone in leafs.zones}
+    surveyed = woodland(data, leafs)
     columns = [
         land,
-        _missing(leafs),
+        surveyed or _missing(leafs),
         _group(data, leafs, parts, "arbor"),
         _group(data, leafs, parts, "bamboo"),
         _special_shrub(data, leafs, parts),
@@ -177,9 +185,10 @@ def _land(data: ReportData, leafs: Leafs) -> SurveyTable:
         forest,
         coverage,
     ]
+    notes = (*(["note_woodland"] if surveyed else []), "note_land", "note_classes")
     names = ("land", "woodland", "arbor", "bamboo", "special_shrub", "other_shrub", "open", "young", "cleared")
     heads = [*(head_of(name, "ha") for name in (*names, "forest")), head_of("coverage", "percent", sums=False)]
-    table = _by_zone(data, leafs, "1", heads, columns, {10: (9, 0, 100)}, ("note_land", "note_classes"))
+    table = by_zone_table(data, leafs, "1", heads, columns, {10: (9, 0, 100)}, notes)
     if any(isinstance(cell, Decimal) for cell in forest.values()):
         return table
     return replace(table, notes=(Words.of("report.missing_survey_1"), *table.notes))
@@ -200,7 +209,7 @@ def _stock(data: ReportData, leafs: Leafs) -> SurveyTable:
     columns = [_missing(leafs), stock, *missing, per_ha]
     heads = [head_of(name, "m3") for name in ("living", "forest_stock", "open_stock", "scattered", "four_sides")]
     heads.append(head_of("stock_per_ha", "m3_ha", sums=False))
-    table = _by_zone(data, leafs, "2", heads, columns, {}, ("note_stock",))
+    table = by_zone_table(data, leafs, "2", heads, columns, {}, ("note_stock",))
     whole = leafs.value("growing_stock_per_ha")
     cells = table.total or ()
     last: Cell = leafs.words("growing_stock_per_ha") if whole is None else rounded(whole, HUNDREDTH)
@@ -243,7 +252,7 @@ def _bamboo(data: ReportData, leafs: Leafs) -> SurveyTable:
         head_of("other_economic", "ha"),
     ]
     columns = [bamboo, _missing(leafs), oil_tea, _missing(leafs)]
-    return _by_zone(data, leafs, "4", heads, columns, {}, ("note_bamboo",))
+    return by_zone_table(data, leafs, "4", heads, columns, {}, ("note_bamboo",))
 
 
 POOLS = ("carbon_pool:above_ground", "carbon_pool:below_ground", "carbon:bamboo", "carbon:oil_tea", "carbon:shrub")
@@ -267,7 +276,7 @@ def _carbon(data: ReportData, leafs: Leafs) -> SurveyTable:
     keys = ("above_ground", "below_ground", "c_bamboo", "c_oil_tea", "c_shrub", "vegetation")
     heads = [head_of(key, "t_c") for key in (*keys, "understorey", "dead_wood", "litter", "soil")]
     heads += [head_of("density", "t_c_ha", sums=False), head_of("co2", "t_co2")]
-    table = _by_zone(
+    table = by_zone_table(
         data, leafs, "5", heads, [*columns, whole, *beside, density, co2], {}, ("note_carbon", "note_soil")
     )
     cells = list(table.total or ())
@@ -291,7 +300,7 @@ def _sink(data: ReportData, leafs: Leafs) -> SurveyTable:
     heads = [head_of("forest", "ha"), head_of("stock_change", "m3_yr"), head_of("sink", "t_co2_yr")]
     heads += [head_of("low", "t_co2_yr", sums=False), head_of("high", "t_co2_yr", sums=False)]
     heads.append(head_of("relative", "percent", 1, sums=False))
-    table = _by_zone(data, leafs, "6", heads, columns, {}, ("note_sink", "note_interval"))
+    table = by_zone_table(data, leafs, "6", heads, columns, {}, ("note_sink", "note_interval"))
     cells = table.total or ()
     return _with_total(table, (*cells[:3], *ends.get(CITY, nothing)))
 

@@ -12,6 +12,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sinkest.report.blocks import Stored
 from sinkest.report.data import ReportData
 from sinkest.report.inventory import inclusion_table, inventory_table, method_table
+from sinkest.report.landtable import land_use_table
 from sinkest.report.leafs import Cell
 from sinkest.report.names import Words
 from sinkest.report.sheets import (
@@ -43,11 +44,13 @@ def survey_sheets(workbook: Workbook, data: ReportData, stored: Stored) -> None:
 def closing_sheets(workbook: Workbook, data: ReportData, stored: Stored) -> None:
     """Table 9, the inventory's categories, and what a carbon-inclusion scheme asks."""
     for name, table in (
+        ("survey_land_use", land_use_table(data)),
         ("survey_9", method_table(data)),
         ("inventory", inventory_table(data)),
         ("inclusion", inclusion_table(data)),
     ):
-        _sheet(workbook, data, name, table, stored)
+        if table is not None:
+            _sheet(workbook, data, name, table, stored)
 
 
 def _sheet(workbook: Workbook, data: ReportData, name: str, table: SurveyTable, stored: Stored) -> None:

@@ -25,6 +25,7 @@ from sinkest.stages import tables, train
 from sinkest.stages.context import Run
 from sinkest.stages.estimate import check_definition
 from sinkest.stages.findings import Findings
+from sinkest.stages.landuse import land_use_rule
 from sinkest.stages.previous import read_earlier
 from sinkest.targets import read_targets
 
@@ -209,8 +210,14 @@ def _settings(run: Run, findings: Findings, placed: bool) -> None:
     if spec.cropland.table is not None:
         fields = run.config.file(spec.cropland.table)
         findings.attempt(lambda: cropland_balance(load_coefficients(), fields, spec.year), at="cropland.table")
+    if spec.land_use is not None:
+        ruled = spec.land_use.definition
+        findings.attempt(lambda: land_use_rule(ruled), at="land_use.definition")
     if spec.targets is not None:
         section = spec.targets
+        if section.coverage_definition is not None:
+            meant = section.coverage_definition
+            findings.attempt(lambda: _defined(meant), at="targets.coverage_definition")
         findings.attempt(
             lambda: findings.facts.append(
                 Message.of("check.targets", count=len(read_targets(run.config.file(section.path))))

@@ -20,6 +20,7 @@ from sinkest.messages import Message
 from sinkest.stages import train
 from sinkest.stages.context import Run
 from sinkest.stages.findings import Findings
+from sinkest.stages.landuse import land_use_of
 from sinkest.stages.treatments import treatments_of
 
 LEAST = 4
@@ -78,6 +79,8 @@ def inspect(run: Run, findings: Findings, *, estimated: bool) -> None:
     if spec.estimate.reference is not None:
         findings.attempt(partial(_strata, run, findings))
     _read(run, findings, "wetland.sites", spec.wetland.sites, _sites)
+    if spec.land_use is not None:
+        _read(run, findings, "land_use.polygons", spec.land_use.polygons, land_use_of)
     if spec.restoration.treatments is not None:
         _read(run, findings, "restoration.treatments", spec.restoration.treatments, treatments_of)
 

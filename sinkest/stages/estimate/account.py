@@ -16,6 +16,7 @@ from sinkest.stages.context import Run
 from sinkest.stages.estimate.book import Book
 from sinkest.stages.greening import gains
 from sinkest.stages.inference import CITY, Areas, Stock
+from sinkest.stages.landuse import land_use, land_use_rule, read_run_land_use
 from sinkest.stages.tables import read_run_sites
 from sinkest.stages.treatments import read_run_treatments, treated
 
@@ -77,6 +78,18 @@ def read_cropland(run: Run, book: Book) -> pd.DataFrame | None:
         book.rows.append(book.frame.row(quantity, CITY, unit, value, **about))
     used = ", ".join(f"{factor.parameter}/{factor.type_id} {factor.value:g}" for factor in factors)
     book.say("account.cropland_scope", factors=used)
+    return table
+
+
+def read_surveyed(run: Run, book: Book) -> pd.DataFrame | None:
+    """Areas of the land-use polygons; None where none are named."""
+    section, polygons = run.spec.land_use, read_run_land_use(run)
+    if section is None or polygons is None:
+        return None
+    book.mark(polygons)
+    rows, table, told = land_use(polygons, run.zones, book.frame, land_use_rule(section.definition), section.year)
+    book.rows += rows
+    book.notes += told
     return table
 
 

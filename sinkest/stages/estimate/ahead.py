@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from sinkest.account.definitions import definition
 from sinkest.account.scenarios import declared, scenario_table, widened
 from sinkest.account.settling import with_settling
 from sinkest.stages.context import Run
@@ -23,7 +25,7 @@ def judged(run: Run, book: Book, estimates: pd.DataFrame) -> dict[str, pd.DataFr
     section = run.spec.targets
     if section is None:
         return {}
-    targets = read_targets(run.config.file(section.path))
+    targets = _under(read_targets(run.config.file(section.path)), run, section.coverage_definition)
     book.notes += remarks(targets)
     band = {"forest_coverage": section.coverage_band_pp} if section.coverage_band_pp is not None else None
     assessed = assess(estimates, targets, run.spec.year, half_width=band)
@@ -32,6 +34,20 @@ def judged(run: Run, book: Book, estimates: pd.DataFrame) -> dict[str, pd.DataFr
         "trajectory": trajectory(targets, estimates, run.spec.year),
         "scenarios": _ahead(run, book, estimates, targets),
     }
+
+
+def _under(targets: Sequence[Target], run: Run, identifier: str | None) -> list[Target]:
+    """Targets with those of coverage under the definition that the configuration says the plan means."""
+    forest = run.spec.forest
+    if identifier is None or forest is None:
+        return list(targets)
+    rule = definition(identifier)
+    return [
+        dataclasses.replace(item, definition_id=rule.id)
+        if item.quantity == "forest_coverage" and item.definition_id == forest.definition
+        else item
+        for item in targets
+    ]
 
 
 def _ahead(run: Run, book: Book, estimates: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:

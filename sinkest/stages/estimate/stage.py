@@ -11,7 +11,7 @@ from sinkest.runstore import content_key
 from sinkest.stages import mapping, previous
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
-from sinkest.stages.estimate.account import read_account, read_cropland, read_treated
+from sinkest.stages.estimate.account import read_account, read_cropland, read_surveyed, read_treated
 from sinkest.stages.estimate.ahead import judged
 from sinkest.stages.estimate.areas import read_areas
 from sinkest.stages.estimate.book import Book
@@ -37,6 +37,7 @@ TABLES = (
     "cropland",
     "scenarios",
     "treatments",
+    "land_use",
 )
 OPTIONAL_TABLES = ("scenarios", "wetland_sensitivity", "wetland_restoration", "gain_loss", "cropland")
 """Written only where there is something in them."""
@@ -54,6 +55,7 @@ def parts(run: Run) -> dict[str, Any]:
         "cropland": spec.cropland.model_dump(mode="json"),
         "previous_run": previous.key(run),
         "targets": spec.targets.model_dump(mode="json") if spec.targets else None,
+        "land_use": spec.land_use.model_dump(mode="json") if spec.land_use else None,
         "restoration": spec.restoration.model_dump(mode="json"),
         "scenarios": [item.model_dump(mode="json") for item in spec.scenarios],
         "files": {
@@ -64,6 +66,7 @@ def parts(run: Run) -> dict[str, Any]:
                 "sites": spec.wetland.sites,
                 "cropland": spec.cropland.table,
                 "treatments": spec.restoration.treatments,
+                "land_use": spec.land_use.polygons if spec.land_use else None,
                 "targets": spec.targets.path if spec.targets else None,
             }.items()
         },
@@ -84,6 +87,7 @@ def work(run: Run, folder: Path) -> None:
     account = read_account(run, book, sums, areas, stocks)
     cropland = read_cropland(run, book)
     treatments = read_treated(run, book)
+    surveyed = read_surveyed(run, book)
     run.progress.advance(1)
     estimates = tidy(book.rows)
     if account is not None:
@@ -106,10 +110,8 @@ def work(run: Run, folder: Path) -> None:
             "gain_loss": account.gain_loss,
         }
         book.notes += account.notes
-    if cropland is not None:
-        tables |= {"cropland": cropland}
-    if treatments is not None:
-        tables |= {"treatments": treatments}
+    found = {"cropland": cropland, "treatments": treatments, "land_use": surveyed}
+    tables |= {name: table for name, table in found.items() if table is not None}
     tables = {name: table for name, table in tables.items() if len(table) or name not in OPTIONAL_TABLES}
     write_results(run, folder, content_key(parts(run)), book, tables, (areas, stocks))
     run.progress.advance(1)
