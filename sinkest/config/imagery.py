@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import date as Date  # noqa: N812
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from sinkest.config.base import ClassId, Section, Text, problem
-from sinkest.config.earthengine import CompositeSection, EarthEngineSection
 
 MONTH_DAY = r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
@@ -70,14 +69,12 @@ class StaticSection(Section):
 class ImagerySection(Section):
     """Where imagery comes from, and the seasons it is composed for."""
 
-    source: Literal["simulated", "stack", "static", "earthengine", "composite"]
+    source: Literal["simulated", "stack", "static"]
     seasons: tuple[Season, ...] = ()
     years: int = Field(1, ge=1, le=60, description="years up to and with the run's year that a composite may use")
     simulated: SimulatedSection = SimulatedSection()
     stack: StackSection | None = None
     static: StaticSection | None = None
-    earthengine: EarthEngineSection | None = None
-    composite: CompositeSection | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> ImagerySection:
@@ -102,10 +99,32 @@ class FeaturesSection(Section):
     composite: Literal["median", "medoid", "geomedian"] = "median"
     dilate_px: int = Field(1, ge=0, le=20, description="pixels by which clouds and shadows are widened")
     gap_fill: Literal["none", "year"] = Field("year", description="'year': a blind season takes the year's")
+    radar_statistics: tuple[Literal["median", "mean", "sd", "cv", "ratio"], ...] = Field(
+        ("median",),
+        min_length=1,
+        description="of the radar dates, in linear power; 'ratio' of the first band to the second",
+    )
+    radar_by_orbit: tuple[Literal["ascending", "descending"], ...] = Field(
+        (), description="radar layers of their own for each of these passes; else all passes are one series"
+    )
+    radar_distortion: Literal["none", "mask", "flag"] = Field(
+        "none", description="layover and shadow: 'mask' leaves out such dates, 'flag' adds a layer a pass"
+    )
+    topographic_correction: Literal["none", "scs+c"] = Field(
+        "none", description="of every optical date, for scenes that tell where the sun stood"
+    )
 
     @model_validator(mode="after")
     def _once(self) -> FeaturesSection:
-        for name in ("bands", "radar_bands", "indices"):
+        for name in ("bands", "radar_bands", "indices", "radar_statistics", "radar_by_orbit"):
             if len(set(getattr(self, name))) != len(getattr(self, name)):
                 raise problem("duplicate", what=f"features.{name}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out at its default what came later, so that models learned before it still fit."""
+        values: dict[str, Any] = dump(self)
+        later = ("radar_statistics", "radar_by_orbit", "radar_distortion", "topographic_correction")
+        unset = {name for name in later if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in values.items() if name not in unset}

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import SourceError
-from sinkest.features import composite, phenology, terrain
+from sinkest.features import phenology, terrain
 from sinkest.features.cube import TERRAIN, CubeSpec
 from sinkest.features.looks import Looks
+from sinkest.features.radar import Passes, decibel
 from sinkest.imagery.source import Composition, Scene, Source
 
 Floats = NDArray[np.float32]
@@ -53,8 +54,9 @@ def build_block(
     looks = Looks(source, here, spec, scenes)
     layers: dict[str, Floats] = {}
     series: dict[str, Floats] = {}
+    passes = Passes(source, grid, block, spec.radar)
     for season in spec.seasons:
-        radar, radar_count = _radar(source, here, spec, season, scenes[season])
+        radar, radar_count = passes.season(season, scenes[season])
         stack = looks.of_season(season)
         count = looks.count(stack) if spec.bands else radar_count
         layers |= {**radar, f"count_{season}": count.astype(np.float32)}
@@ -65,6 +67,7 @@ def build_block(
         looks.fill_gaps(layers)
     if spec.phenology_index:
         layers |= phenology.percentile_layers(spec.phenology_index, np.stack(list(series.values())))
+    layers |= passes.flags()
     if spec.terrain:
         layers |= _terrain(source, here)
     return layers
@@ -77,31 +80,8 @@ def served_block(
     here = grid[block]
     layers = source.composite(here, wanted)
     for season in spec.seasons:
-        layers |= {f"{season}_{band}": _decibel(layers[f"{season}_{band}"]) for band in spec.radar_bands}
+        layers |= {f"{season}_{band}": decibel(layers[f"{season}_{band}"]) for band in spec.radar_bands}
     return layers | (_terrain(source, here) if spec.terrain else {})
-
-
-def _radar(
-    source: Source, grid: GeoBox, spec: CubeSpec, season: str, scenes: Sequence[Scene]
-) -> tuple[dict[str, Floats], NDArray[np.int32]]:
-    """Median backscatter of a season in dB, and the number of dates at each pixel."""
-    count = np.zeros(grid.shape.yx, dtype=np.int32)
-    layers = {}
-    dates = [scene for scene in scenes if spec.radar_bands and set(spec.radar_bands) <= set(source.bands_of(scene))]
-    reads = [source.read(grid, scene, spec.radar_bands) for scene in dates]
-    for band in spec.radar_bands:
-        linear = np.full(grid.shape.yx, np.nan, dtype=np.float32)
-        if reads:
-            stack = np.stack([read[band] for read in reads])
-            linear, count = composite.median(stack), composite.count_valid(stack)
-        layers[f"{season}_{band}"] = _decibel(linear)
-    return layers, count
-
-
-def _decibel(linear: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        decibel = 10.0 * np.log10(linear)
-    return np.where(np.isfinite(decibel), decibel, np.nan).astype(np.float32)
 
 
 def _terrain(source: Source, grid: GeoBox) -> dict[str, Floats]:

@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 
 from sinkest.errors import InputError, SourceError
 from sinkest.features import indices, phenology
+from sinkest.features.radar import Direction, Distortion, RadarSpec, Statistic
 from sinkest.imagery.source import Composition, Period
 
 Floats = NDArray[np.float32]
-Kind = Literal["reflectance", "backscatter", "index", "terrain", "count"]
+Kind = Literal["reflectance", "backscatter", "variation", "flag", "index", "terrain", "count"]
 
 TERRAIN = ("elevation", "slope", "northness", "eastness")
 _STORE: Mapping[str, tuple[float, str]] = {
     "reflectance": (1e-4, "1"),
     "index": (1e-4, "1"),
     "backscatter": (1e-3, "dB"),
+    "variation": (1e-3, "1"),
+    "flag": (1.0, "1"),
     "count": (1.0, "1"),
     "elevation": (0.25, "m"),
     "slope": (0.01, "degree"),
@@ -73,6 +76,10 @@ class CubeSpec:
     method : {"median", "medoid", "geomedian"}
     dilate_px : int
         Radius by which clouds and shadows are widened.
+    radar_statistics, radar_by_orbit, radar_distortion
+        See `RadarSpec`.
+    topographic_correction : {"none", "scs+c"}
+        Of every optical date before it is composed, see `sinkest.features.topography`.
     gap_fill : {"none", "year"}
         With ``"year"``, a season without a look takes the composite of all dates; its count stays 0.
     """
@@ -86,8 +93,14 @@ class CubeSpec:
     method: Literal["median", "medoid", "geomedian"] = "median"
     dilate_px: int = 1
     gap_fill: Literal["none", "year"] = "year"
+    radar_statistics: tuple[Statistic, ...] = ("median",)
+    radar_by_orbit: tuple[Direction, ...] = ()
+    radar_distortion: Distortion = "none"
+    topographic_correction: Literal["none", "scs+c"] = "none"
 
     def __post_init__(self) -> None:
+        if self.topographic_correction != "none" and not {"red", "nir"} <= set(self.bands):
+            raise InputError("features.topography_bands", given=", ".join(self.bands) or "-")
         for name in (*self.indices, *([self.phenology_index] if self.phenology_index else [])):
             missing = [band for band in indices.needed_bands(name) if band not in self.bands]
             if missing:
@@ -95,14 +108,20 @@ class CubeSpec:
                 raise InputError("features.index_bands", index=name, missing=", ".join(missing), given=given)
 
     @cached_property
+    def radar(self) -> RadarSpec:
+        """What is made of the radar scenes."""
+        return RadarSpec(self.radar_bands, self.radar_statistics, self.radar_by_orbit, self.radar_distortion)
+
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Layers of the composite file, in order."""
         layers = []
         for season in self.seasons:
             layers += [_layer(f"{season}_{band}", "reflectance") for band in self.bands]
-            layers += [_layer(f"{season}_{band}", "backscatter") for band in self.radar_bands]
+            layers += [_layer(name, kind) for name, kind in self.radar.names(season).items()]
         if self.phenology_index:
             layers += [_layer(name, "index") for name in phenology.layer_names(self.phenology_index)]
+        layers += [_layer(name, "flag") for name in self.radar.flags]
         if self.terrain:
             layers += [_layer(name, "terrain", name) for name in TERRAIN]
         return (*layers, *(_layer(f"count_{season}", "count") for season in self.seasons))
@@ -116,7 +135,17 @@ class CubeSpec:
         return (*stored, *made, *span)
 
     def composition(self, periods: Mapping[str, tuple[Period, ...]]) -> Composition:
-        """What a source that makes composites itself is asked for."""
+        """What a source that makes composites itself is asked for.
+
+        Raises
+        ------
+        InputError
+            If more is wanted than such a source can give.
+        """
+        if not self.radar.is_plain:
+            raise InputError("features.served_only_plain", asked="features.radar_*")
+        if self.topographic_correction != "none":
+            raise InputError("features.served_only_plain", asked="features.topographic_correction")
         return Composition(
             seasons=periods,
             bands=self.bands,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterable
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from sinkest.aoi import Zones, build_grid, geodesic_area_m2, read_zones
-from sinkest.config import LoadedConfig, Season
+from sinkest.config import LoadedConfig, RunConfig, Season
 from sinkest.errors import ConfigError, RunError
 from sinkest.features.cube import CubeSpec
 from sinkest.imagery.source import Period, Scene, Source, in_order
@@ -44,10 +44,18 @@ class Run:
     progress : Progress
     workers, block_size : int
         How the work is done; no result depends on them.
+    scheduler : str, optional
+        In place of the configuration's: processes of a cluster do the blocks.
     """
 
     def __init__(
-        self, config: LoadedConfig, store: RunStore, progress: Progress, workers: int, block_size: int
+        self,
+        config: LoadedConfig,
+        store: RunStore,
+        progress: Progress,
+        workers: int,
+        block_size: int,
+        scheduler: str | None = None,
     ) -> None:
         self.config = config
         self.spec = config.spec
@@ -55,6 +63,13 @@ class Run:
         self.progress = progress
         self.workers = workers
         self.block_size = block_size
+        self.scheduler = config.spec.execution.scheduler if scheduler is None else scheduler
+        self.keep_composite = config.spec.execution.keep_composite
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: it makes its own from the configuration, once."""
+        spec, root = self.spec.model_dump_json(), str(self.store.root)
+        return _in_this_process, (str(self.config.path.resolve()), spec, root, self.workers, self.block_size)
 
     # -- place ----------------------------------------------------------------------------------------------------
 
@@ -174,6 +189,12 @@ class Run:
         return {"code": code_version(), "year": self.spec.year, "seed": self.spec.seed}
 
 
+@lru_cache(maxsize=1)
+def _in_this_process(path: str, spec: str, root: str, workers: int, block_size: int) -> Run:
+    config = LoadedConfig(Path(path), RunConfig.model_validate_json(spec))
+    return Run(config, RunStore(Path(root), keeps_hashes=False), Silent(), workers, block_size)
+
+
 def place(config: LoadedConfig) -> tuple[Zones, GeoBox]:
     """Zones and grid of a configuration, without a run."""
     run = Run(config, RunStore(config.run_folder), Silent(), 1, 512)
@@ -200,6 +221,10 @@ def make_cube(config: LoadedConfig) -> CubeSpec:
         method=features.composite,
         dilate_px=features.dilate_px,
         gap_fill=features.gap_fill,
+        radar_statistics=features.radar_statistics,
+        radar_by_orbit=features.radar_by_orbit,
+        radar_distortion=features.radar_distortion,
+        topographic_correction=features.topographic_correction,
     )
 
 
