@@ -264,8 +264,9 @@ def resample(store: Any, image: Any, mode: str = "bilinear") -> Image:
 def set_default_projection(store: Any, image: Any, crs: Any, crsTransform: Any = None, scale: Any = None) -> Image:
     if crsTransform is None or scale is not None:
         raise RefusedError("Image.setDefaultProjection: the stand-in wants a transform.")
-    code = crs.crs if isinstance(crs, Projection) else crs
-    return replace(as_image(image), grid=Projection(code, Affine(*crsTransform)))
+    grid = Projection(crs.crs if isinstance(crs, Projection) else crs, Affine(*crsTransform))
+    values = as_image(image)
+    return replace(values, bands=tuple(replace(band, grid=grid) for band in values.bands))
 
 
 @function("Image.geometry")

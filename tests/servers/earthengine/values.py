@@ -36,10 +36,14 @@ class NotKnownError(RefusedError):
 
 @dataclass(frozen=True)
 class Band:
-    """A band: its name, and ``float`` for 32 bits or ``double``, which stands for all other types too."""
+    """A band: its name, ``float`` for 32 bits or ``double``, which stands for all other types too, and its own grid.
+
+    What is made of several images has no grid worth the name, and None here.
+    """
 
     name: str
     kind: str = "double"
+    grid: Projection | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -48,16 +52,12 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """Bands that are computed when and where pixels are asked for.
-
-    ``grid`` is the image's own grid; None for what is made of several images, which has none worth the name.
-    """
+    """Bands that are computed when and where pixels are asked for."""
 
     bands: tuple[Band, ...]
     make: Callable[[Lattice, Sequence[int]], Drawn]
     properties: dict[str, Any] = field(default_factory=dict)
     footprint: BaseGeometry | None = None
-    grid: Projection | None = None
     _drawn: dict[tuple[Lattice, int], tuple[Array, Array]] = field(default_factory=dict, init=False, repr=False)
 
     def draw(self, lattice: Lattice, picks: Sequence[int]) -> Drawn:
@@ -163,7 +163,7 @@ def raster(
 
     first = next(iter(bands.values()))
     extent = box(*Lattice(grid, *first.shape).bounds_lonlat())
-    return Image(tuple(Band(name) for name in bands), draw, properties, extent, grid)
+    return Image(tuple(Band(name, grid=of_band[name]) for name in bands), draw, properties, extent)
 
 
 def _refuse_coarser(lattice: Lattice, grid: Projection) -> None:
@@ -196,17 +196,20 @@ def between_pixels(image: Image, mode: str) -> Image:
     """The image read by interpolation between the pixels of its own grid."""
     if mode not in ("bilinear", "bicubic"):
         raise RefusedError(f"Image.resample: Unknown mode '{mode}'.")
-    grid = image.grid
-    if grid is None:
+    if any(band.grid is None for band in image.bands):
         raise NotKnownError("interpolation of an image without a grid of its own")
 
     def draw(lattice: Lattice, picks: Sequence[int]) -> Drawn:
-        rows, cols = lattice.positions_in(grid)
-        top, left = int(np.floor(rows.min())) - 3, int(np.floor(cols.min())) - 3
-        height, width = int(np.ceil(rows.max())) + 3 - top, int(np.ceil(cols.max())) + 3 - left
-        own = Lattice(grid.shifted(left, top), height, width)
-        return [
-            interpolated(values, mask, rows - top, cols - left, mode) for values, mask in image.draw(own, list(picks))
-        ]
+        return [_between_pixels(image, pick, lattice, mode) for pick in picks]
 
     return replace(image, make=draw)
+
+
+def _between_pixels(image: Image, pick: int, lattice: Lattice, mode: str) -> tuple[Array, Array]:
+    grid = image.bands[pick].grid
+    assert grid is not None
+    rows, cols = lattice.positions_in(grid)
+    top, left = int(np.floor(rows.min())) - 3, int(np.floor(cols.min())) - 3
+    height, width = int(np.ceil(rows.max())) + 3 - top, int(np.ceil(cols.max())) + 3 - left
+    ((values, mask),) = image.draw(Lattice(grid.shifted(left, top), height, width), [pick])
+    return interpolated(values, mask, rows - top, cols - left, mode)
