@@ -190,8 +190,9 @@ class Writer:
 
 def _styles(document: Any) -> None:
     """Set the fonts of the template's styles, and add our own."""
-    body, head = ((text(f"document.font_{part}", lang) for lang in ("en", "zh")) for part in ("body", "head"))
-    fonts, titles = tuple(body), tuple(head)
+    fonts, titles = (
+        (text(f"document.font_{part}", "en"), text(f"document.font_{part}", "zh")) for part in ("body", "head")
+    )
     styles = document.styles
     for name, size, bold, colour, family in (
         ("Normal", 10.5, False, _INK, fonts),
