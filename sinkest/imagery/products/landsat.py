@@ -14,7 +14,7 @@ from sinkest.errors import SourceError
 from sinkest.imagery.products.contents import Contents, file_name
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.sensors import BANDS, LANDSAT_C2_L2
-from sinkest.imagery.tiles import Tile, TileBand
+from sinkest.imagery.tiled import Tile, TileBand
 
 KIND = "Landsat C2 L2"
 SUFFIX = "_MTL.txt"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sinkest.imagery.tiles import Tile
+from sinkest.imagery.tiled import Tile
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sinkest.imagery import sentinel2
 from sinkest.imagery.products.contents import Contents, file_name, parse_xml
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.sensors import BANDS
-from sinkest.imagery.tiles import Tile, TileBand
+from sinkest.imagery.tiled import Tile, TileBand
 
 METADATA = "MTD_MSIL2A.xml"
 METADATA_L1C = "MTD_MSIL1C.xml"

@@ -20,7 +20,7 @@ from sinkest.imagery.raster import RasterFile, in_degrees, meets, probe, require
 from sinkest.imagery.resample import Kernel
 from sinkest.imagery.sensors import BANDS, COMMON_BANDS
 from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, RADAR_BANDS, Period, QaKind, Scene, in_order
-from sinkest.imagery.tiles import TILES, Tile, TileBand, TiledSource
+from sinkest.imagery.tiled import TILES, Tile, TileBand, TiledSource
 from sinkest.messages import Message
 
 STACK, MOSAICS, ORBIT = "stack", "mosaics", "orbit"

@@ -24,6 +24,9 @@ PAGE = 100
 MAX_ITEMS = 20_000
 """More items than a city's decade has; beyond it a server repeats itself."""
 
+_NO_ITEMS = (ValueError, KeyError, TypeError, AttributeError, pystac.STACError, pystac.STACTypeError)
+"""What the parsers raise on answers that are no STAC."""
+
 Box = tuple[float, float, float, float]
 Result = TypeVar("Result")
 
@@ -75,9 +78,9 @@ class Online:
         for wait in self._patience.waits():
             try:
                 return ask(self._client())
-            except (APIError, requests.RequestException, pystac.STACError, ValueError, KeyError, TypeError) as error:
-                if isinstance(error, SourceError):
-                    raise
+            except SourceError:
+                raise
+            except (*_NO_ITEMS, APIError, requests.RequestException) as error:
                 reason, status, passing = why(error)
                 if wait is None or not passing:
                     raise SourceError(
@@ -141,7 +144,7 @@ class Saved:
             self._items = [self._item(one) for one in told["features"]]
         except FileNotFoundError as error:
             raise SourceError("stac.no_items_file", kind="missing", file=self.path) from error
-        except (OSError, ValueError, KeyError, TypeError, pystac.STACError) as error:
+        except (*_NO_ITEMS, OSError) as error:
             reason = str(error)[:200] or type(error).__name__
             raise SourceError("stac.not_items", kind="unreadable", file=self.path, reason=reason) from error
 

@@ -18,7 +18,7 @@ from sinkest.imagery.source import QA_FILL, Scene
 from sinkest.imagery.stac.catalogue import time_of
 from sinkest.imagery.stac.offsets import baseline_of, scale_of
 from sinkest.imagery.stac.presets import Layout
-from sinkest.imagery.tiles import TILES, Tile, TileBand
+from sinkest.imagery.tiled import TILES, Tile, TileBand
 
 SAME_PASS = timedelta(minutes=10)
 """Tiles of one pass are seconds apart, passes of one satellite over one place a day and more."""

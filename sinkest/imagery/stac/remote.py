@@ -25,7 +25,7 @@ from sinkest.imagery.raster import RasterFile, probe, read_numbers
 from sinkest.imagery.resample import Kernel
 from sinkest.imagery.stac.patience import PASSING, Patience, causes, said, status_in, why
 from sinkest.imagery.stac.signing import Signer
-from sinkest.imagery.tiles import Tile, TileBand
+from sinkest.imagery.tiled import Tile, TileBand
 from sinkest.messages import Message
 
 Result = TypeVar("Result")

@@ -27,7 +27,7 @@ from sinkest.imagery.stac.patience import Patience
 from sinkest.imagery.stac.presets import ELEVATION_ASSET, PRESETS, Layout, Preset
 from sinkest.imagery.stac.remote import RemoteFiles
 from sinkest.imagery.stac.signing import BLOB_HOST, Signer
-from sinkest.imagery.tiles import Tile, TileBand, TiledSource
+from sinkest.imagery.tiled import Tile, TileBand, TiledSource
 from sinkest.messages import Message
 
 SHOWN = 3
