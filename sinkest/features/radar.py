@@ -195,7 +195,7 @@ class Passes:
         bands = self._spec.bands
         dates = [scene for scene in scenes if bands and set(bands) <= set(self._source.bands_of(scene))]
         if self._spec.needs_orbits:
-            _check_orbits(self._source.name, dates)
+            check_orbits(self._source.name, dates)
         if not bands:
             return {}, np.zeros(self._here.shape.yx, dtype=np.int32)
         reads = [self._read(scene) for scene in dates]
@@ -245,7 +245,14 @@ class Passes:
         return self._distorted[key]
 
 
-def _check_orbits(source: str, scenes: Sequence[Scene]) -> None:
+def check_orbits(source: str, scenes: Sequence[Scene]) -> None:
+    """Refuse scenes that do not tell the direction of their pass.
+
+    Raises
+    ------
+    SourceError
+        Names the first of them.
+    """
     silent = [scene.id for scene in scenes if scene.orbit not in SHORT]
     if silent:
         shown = ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else "")

@@ -21,7 +21,7 @@ from sinkest.errors import ConfigError, InputError, RunError, SinkestError, Sour
 from sinkest.learn import artefact, recipes
 from sinkest.learn.model import check_features
 from sinkest.messages import Message
-from sinkest.stages import tables, train
+from sinkest.stages import geometry, tables, train
 from sinkest.stages.context import Run
 from sinkest.stages.estimate import check_definition
 from sinkest.stages.findings import Findings
@@ -134,6 +134,7 @@ def _imagery(run: Run, findings: Findings) -> None:
         shown = ", ".join(str(file) for file in beside[:SHOWN_FILES]) + (", ..." if len(beside) > SHOWN_FILES else "")
         findings.facts.append(Message.of("inputs.files_beside", count=len(beside), files=shown))
     _seasons(run, findings)
+    geometry.inspect(run, findings)
 
 
 def _check_bands(run: Run, key: str, bands: tuple[str, ...]) -> None:
