@@ -107,4 +107,7 @@ class WetlandSection(Section):
 
     classes: dict[ClassId, Literal["water", "marsh"]] = Field(default_factory=dict, description="map class -> kind")
     sites: Text | None = Field(None, description="list of wetland sites")
+    outlines: Text | None = Field(None, description="polygons of the sites with site_id, for their monitoring")
+    outlines_datum: Literal["wgs84", "gcj02"] = "wgs84"
+    least_pixels: int = Field(50, ge=4, description="sites of fewer pixels are too small to be monitored")
     gwp_set: Text = Field("AR5", description="warming potential of methane over 100 years: AR5 (28), AR6 (27.0), ...")

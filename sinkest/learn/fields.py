@@ -240,6 +240,12 @@ SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
             "area",
             ("treatment_id",),
         ),
+        "outlines": TableSchema(
+            "outlines",
+            _columns("outlines", Column("site_id", "id", True), Column("simulated", "flag")),
+            "area",
+            ("site_id",),
+        ),
         "land_use": TableSchema(
             "land_use",
             _columns(

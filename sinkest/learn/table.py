@@ -219,6 +219,13 @@ def read_land_use(
     return reader.frame(raw, problems, values)
 
 
+def read_outlines(path: str | Path, *, datum: Datum = "wgs84") -> gpd.GeoDataFrame:
+    """Outlines of wetland sites by ``site_id``; see ``read_plots`` for the parameters."""
+    reader = _Reader(SCHEMAS["outlines"], None, None, datum, None, None)
+    raw, problems, values = reader.read(path)
+    return reader.frame(raw, problems, values)
+
+
 def notes(frame: pd.DataFrame) -> tuple[Message, ...]:
     """What a reader did on the way in that whoever uses the results should know."""
     return tuple(Message.of(key, **fields) for key, fields in frame.attrs.get("notes", []))

@@ -36,7 +36,7 @@ class Listing:
 def listings(data: ReportData, book: Book) -> dict[str, Listing]:
     """Every listing by its id; those that the run cannot fill are false."""
     found = {name: _plain(data, name, cells) for name, cells in _CELLS.items()}
-    return {"uncertainty": _uncertainty(data, book), **found}
+    return {"uncertainty": _uncertainty(data, book), "wetland_sites": _sites(data), **found}
 
 
 def _plain(data: ReportData, name: str, cells: Mapping[str, Cell]) -> Listing:
@@ -82,6 +82,50 @@ def _uncertainty(data: ReportData, book: Book) -> Listing:
         rows.append((name, value, Words.same(f"± {trimmed(first, 2)} %"), Words.same(ends), holds))
     heads = tuple(Words.of(f"report.list_{key}") for key in keys)
     return Listing("uncertainty", Words.of("report.list_title_uncertainty"), heads, tuple(rows))
+
+
+def _sites(data: ReportData) -> Listing:
+    """A row a site: water and vegetation by season, and their change where an earlier run knows it."""
+    table = data.details.get("wetland_sites")
+    keys = ("site", "kind", "corridor", "site_ha", "pixels", "site_water", "site_vegetation", "site_change")
+    rows = []
+    for _, site in [] if table is None else table.groupby("site_id", sort=False):
+        lines = [{str(key): value for key, value in line.items()} for line in site.to_dict(orient="records")]
+        head = lines[0]
+        about = (
+            Words(str(head["name_zh"]), str(head["name_en"])) if finite(head["name_zh"]) is None else Words.same("—"),
+            known(f"quantities.kind_{head['kind']}", head["kind"]),
+            Words.of("report.list_yes" if head["in_corridor"] else "report.list_no"),
+            Words.same(trimmed(float(head["area_ha"]), 4)),
+            _number("pixels")(data, head),
+        )
+        rows.append((*about, _by_season(lines, "water"), _by_season(lines, "vegetation"), _by_season(lines, "change")))
+    heads = tuple(Words.of(f"report.list_{key}") for key in keys)
+    return Listing("wetland_sites", Words.of("report.list_title_wetland_sites"), heads, tuple(rows))
+
+
+def _by_season(lines: list[dict[str, Any]], column: str) -> Words:
+    """Shares of a site in percent, season by season; one word where no season says anything."""
+    states = dict.fromkeys(str(line["status"]) for line in lines)
+    if "ok" not in states:
+        return Words.of(f"sitewatch.status_{next(iter(states))}") if column == "water" else Words.same(MISSING)
+    zh, en = [], []
+    for line in lines:
+        if line["status"] != "ok":
+            continue
+        value = finite(line["water_change" if column == "change" else column])
+        if value is None:
+            continue
+        season = season_name(str(line["season"]))
+        shown = f"{100 * value:+.0f}" if column == "change" else f"{100 * value:.0f}"
+        zh.append(f"{season.zh} {shown}")
+        en.append(f"{season.en} {shown}")
+    return Words(" · ".join(zh) or MISSING, " · ".join(en) or MISSING)
+
+
+def season_name(season: str) -> Words:
+    """Name of a season of the configuration."""
+    return known(f"quantities.season_{season}", season)
 
 
 def _signed(value: float) -> str:
@@ -234,5 +278,5 @@ _CELLS: dict[str, dict[str, Cell]] = {
 
 def detail_tables(read: Callable[[str], pd.DataFrame | None]) -> dict[str, pd.DataFrame]:
     """The tables of a run that listings are made of; those it has not are left out."""
-    found = {name: read(name) for name in ("uncertainty", "wetland", *_CELLS)}
+    found = {name: read(name) for name in ("uncertainty", "wetland", "wetland_sites", *_CELLS)}
     return {name: table for name, table in found.items() if table is not None}

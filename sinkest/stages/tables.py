@@ -21,6 +21,7 @@ from sinkest.stages import train
 from sinkest.stages.context import Run
 from sinkest.stages.findings import Findings
 from sinkest.stages.landuse import land_use_of
+from sinkest.stages.sitewatch import outlines_of
 from sinkest.stages.treatments import treatments_of
 
 LEAST = 4
@@ -79,6 +80,8 @@ def inspect(run: Run, findings: Findings, *, estimated: bool) -> None:
     if spec.estimate.reference is not None:
         findings.attempt(partial(_strata, run, findings))
     _read(run, findings, "wetland.sites", spec.wetland.sites, _sites)
+    if spec.wetland.outlines is not None:
+        _read(run, findings, "wetland.outlines", spec.wetland.outlines, _outlines)
     if spec.land_use is not None:
         _read(run, findings, "land_use.polygons", spec.land_use.polygons, land_use_of)
     if spec.restoration.treatments is not None:
@@ -125,6 +128,12 @@ def _plots(run: Run, path: Path) -> gpd.GeoDataFrame:
 def _enough(count: int, path: Path) -> None:
     if count < LEAST:
         raise InputError("inputs.too_few", file=path, count=count, least=LEAST)
+
+
+def _outlines(run: Run, path: Path) -> gpd.GeoDataFrame:
+    if run.spec.wetland.sites is None:
+        raise InputError("sitewatch.outlines_without_sites")
+    return outlines_of(run, path, read_run_sites(run))
 
 
 def _reference(run: Run, path: Path) -> gpd.GeoDataFrame:

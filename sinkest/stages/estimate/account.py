@@ -17,6 +17,7 @@ from sinkest.stages.estimate.book import Book
 from sinkest.stages.greening import gains
 from sinkest.stages.inference import CITY, Areas, Stock
 from sinkest.stages.landuse import land_use, land_use_rule, read_run_land_use
+from sinkest.stages.sitewatch import read_run_outlines, watched
 from sinkest.stages.tables import read_run_sites
 from sinkest.stages.treatments import read_run_treatments, treated
 
@@ -89,6 +90,16 @@ def read_surveyed(run: Run, book: Book) -> pd.DataFrame | None:
     book.mark(polygons)
     rows, table, told = land_use(polygons, run.zones, book.frame, land_use_rule(section.definition), section.year)
     book.rows += rows
+    book.notes += told
+    return table
+
+
+def read_watched(run: Run, book: Book) -> pd.DataFrame | None:
+    """Water and vegetation of the wetland sites; None without a list of sites or seasonal composites."""
+    if run.spec.wetland.sites is None or run.is_static:
+        return None
+    sites = read_run_sites(run)
+    table, told = watched(run, sites, read_run_outlines(run, sites), book.earlier)
     book.notes += told
     return table
 

@@ -11,7 +11,7 @@ from sinkest.runstore import content_key
 from sinkest.stages import mapping, previous
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
-from sinkest.stages.estimate.account import read_account, read_cropland, read_surveyed, read_treated
+from sinkest.stages.estimate.account import read_account, read_cropland, read_surveyed, read_treated, read_watched
 from sinkest.stages.estimate.ahead import judged
 from sinkest.stages.estimate.areas import read_areas
 from sinkest.stages.estimate.book import Book
@@ -38,8 +38,9 @@ TABLES = (
     "scenarios",
     "treatments",
     "land_use",
+    "wetland_sites",
 )
-OPTIONAL_TABLES = ("scenarios", "wetland_sensitivity", "wetland_restoration", "gain_loss", "cropland")
+OPTIONAL_TABLES = ("scenarios", "wetland_sensitivity", "wetland_restoration", "gain_loss", "cropland", "wetland_sites")
 """Written only where there is something in them."""
 
 
@@ -64,6 +65,7 @@ def parts(run: Run) -> dict[str, Any]:
                 "reference": spec.estimate.reference,
                 "strata": spec.estimate.strata,
                 "sites": spec.wetland.sites,
+                "outlines": spec.wetland.outlines,
                 "cropland": spec.cropland.table,
                 "treatments": spec.restoration.treatments,
                 "land_use": spec.land_use.polygons if spec.land_use else None,
@@ -88,6 +90,7 @@ def work(run: Run, folder: Path) -> None:
     cropland = read_cropland(run, book)
     treatments = read_treated(run, book)
     surveyed = read_surveyed(run, book)
+    sites = read_watched(run, book)
     run.progress.advance(1)
     estimates = tidy(book.rows)
     if account is not None:
@@ -110,7 +113,7 @@ def work(run: Run, folder: Path) -> None:
             "gain_loss": account.gain_loss,
         }
         book.notes += account.notes
-    found = {"cropland": cropland, "treatments": treatments, "land_use": surveyed}
+    found = {"cropland": cropland, "treatments": treatments, "land_use": surveyed, "wetland_sites": sites}
     tables |= {name: table for name, table in found.items() if table is not None}
     tables = {name: table for name, table in tables.items() if len(table) or name not in OPTIONAL_TABLES}
     write_results(run, folder, content_key(parts(run)), book, tables, (areas, stocks))
