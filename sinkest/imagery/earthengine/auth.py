@@ -23,7 +23,6 @@ from google.oauth2 import credentials as user
 from google.oauth2 import service_account
 
 from sinkest.errors import ConfigError, SourceError
-from sinkest.imagery.earthengine.faults import NOT_MENDED, diagnose
 from sinkest.imagery.earthengine.transport import Transport
 
 VARIABLE = "SINKEST_EE_CREDENTIALS"
@@ -162,7 +161,9 @@ def connect(account: Account) -> None:
     ConfigError
         If no project is named.
     SourceError
-        If credentials, token, project or network fail; says which.
+        If the credentials are missing or cannot be used.
+    NOT_MENDED
+        If the service does not let us in; `faults.diagnose` tells why.
     """
     if not account.project:
         raise ConfigError("earthengine.no_project")
@@ -175,12 +176,9 @@ def _connected(account: Account) -> Transport:
     """Initialise the library; remembered for the account that connected last."""
     credentials = find_key(account).credentials()
     transport = Transport(account.deadline_s)
-    try:
-        with _patient():
-            ee.Initialize(credentials, project=account.project, url=account.url, http_transport=transport)
-    except NOT_MENDED as error:
-        raise diagnose(error).error(what=account.url, project=account.project) from error
-    ee.data.setMaxRetries(0)  # we know better which errors to retry, and when
+    ee.data.setMaxRetries(0)  # which errors to retry, and when, is known better here
+    with _patient():
+        ee.Initialize(credentials, project=account.project, url=account.url, http_transport=transport)
     return transport
 
 

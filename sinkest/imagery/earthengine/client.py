@@ -258,10 +258,6 @@ class Client:
                 if fault.action in ("stop", "split") or attempt >= self.pace.attempts:
                     raise problem from error
                 wait_s = max(fault.wait_s, self._wait_s(attempt))
-            except SourceError as problem:
-                if not problem.retryable or attempt >= self.pace.attempts:
-                    raise
-                wait_s = self._wait_s(attempt)
             else:
                 self.gate.widen()
                 return result

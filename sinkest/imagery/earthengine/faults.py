@@ -118,7 +118,8 @@ def _of_status(status: int | None, reason: str, wait_s: float) -> Fault:
     if any(word in low for word in _PROJECT):
         return fault("stop", "project", "access")
     if status == 401:
-        return fault("stop", "token", "access")
+        # The client library has renewed the token by now, and was given one: it expired again on the way.
+        return fault("retry", "token", "access")
     if status == 404 or "not found" in low:
         return fault("stop", "no_asset", "missing")
     if status == 403:
