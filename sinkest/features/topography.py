@@ -20,6 +20,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -228,10 +229,11 @@ def windows(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
     """The windows that lines are fitted on, in order: a regular lattice over the grid, each pixel in one at most."""
     spans = []
     for size in shape:
-        side = min(SIDE, -(-size // WINDOWS))
-        middles = (np.arange(WINDOWS) + 0.5) * size / WINDOWS
-        starts = np.clip(np.floor(middles - 0.5 * side).astype(int), 0, max(size - side, 0))
-        spans.append([slice(int(start), min(int(start) + side, size)) for start in np.unique(starts)])
+        borders = [k * size // WINDOWS for k in range(WINDOWS + 1)]
+        parts = [(low, high) for low, high in pairwise(borders) if high > low]
+        spans.append(
+            [slice(max(low, (low + high - SIDE) // 2), min(high, (low + high + SIDE) // 2)) for low, high in parts]
+        )
     for rows in spans[0]:
         for cols in spans[1]:
             yield rows, cols
