@@ -75,6 +75,8 @@ def why(error: BaseException) -> tuple[Message, int | None, bool]:
     chain = list(causes(error))
     if any(isinstance(one, requests.Timeout | TimeoutError) for one in chain):
         return Message.of("stac.reason_timeout"), None, True
+    if any(isinstance(one, requests.exceptions.ChunkedEncodingError) for one in chain):
+        return Message.of("stac.reason_cut"), None, True
     if any(isinstance(one, requests.ConnectionError | ConnectionError) for one in chain):
         return Message.of("stac.reason_connection"), None, True
     if any(isinstance(one, ValueError | KeyError | TypeError) for one in chain):

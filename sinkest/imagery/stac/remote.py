@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import SourceError
-from sinkest.imagery.raster import RasterFile, probe, read_numbers
+from sinkest.imagery.raster import VIRTUAL, RasterFile, probe, read_numbers
 from sinkest.imagery.resample import Kernel
+from sinkest.imagery.stac.checksums import RAW_ALLOWED, check_tiles
 from sinkest.imagery.stac.patience import PASSING, Patience, causes, said, status_in, why
 from sinkest.imagery.stac.signing import Signer
 from sinkest.imagery.tiled import Tile, TileBand
@@ -51,6 +52,7 @@ class RemoteFiles:
         self._patience, self._signer, self._sleep = patience, signer, sleep
         self._headers: dict[str, RasterFile] = {}
         self._names: dict[str, int] = {}
+        self._whole: dict[str, set[tuple[int, int]]] = {}
 
     def header(self, tile: Tile, band: TileBand) -> RasterFile:
         """What a file declares; fetched once.
@@ -75,9 +77,15 @@ class RemoteFiles:
     ) -> NDArray[np.floating]:
         """Stored numbers of bands of one file, see `sinkest.imagery.raster.read_numbers`."""
         header, numbers = self.header(tile, bands[0]), [band.number for band in bands]
-        return self._tried(
-            tile, bands[0], lambda path: read_numbers(replace(header, path=path), numbers, grid, kernel, nodata)
-        )
+
+        def look(path: Path) -> NDArray[np.floating]:
+            found = read_numbers(replace(header, path=path), numbers, grid, kernel, nodata)
+            if path.as_posix().startswith(VIRTUAL):
+                checked = self._whole.setdefault(bands[0].place, set())
+                check_tiles(path, grid, header.grid, numbers[0], checked)
+            return found
+
+        return self._tried(tile, bands[0], look)
 
     def _tried(self, tile: Tile, band: TileBand, look: Callable[[Path], Result]) -> Result:
         href = address(band.place)
@@ -86,7 +94,7 @@ class RemoteFiles:
         renewed = False
         for wait in self._patience.waits():
             try:
-                with rasterio.Env(**self._patience.gdal()):
+                with rasterio.Env(**self._patience.gdal(), **RAW_ALLOWED):
                     return look(self._path(href))
             except SourceError as error:
                 status = status_in(error)
@@ -134,7 +142,7 @@ class RemoteFiles:
             span = {"Range": f"bytes=0-{PEEK_BYTES - 1}"}
             with requests.get(signed, headers=span, timeout=self._patience.timeouts, stream=True) as answer:
                 answer.raise_for_status()
-                start = answer.raw.read(PEEK_BYTES, decode_content=True)
+                start = next(answer.iter_content(PEEK_BYTES), b"")
                 page = "html" in answer.headers.get("Content-Type", "").lower() or start.lstrip()[:1] == b"<"
         except (requests.RequestException, OSError) as failure:
             return why(failure)
@@ -160,7 +168,7 @@ def plain(href: str) -> str:
 def _detail(error: SourceError) -> str:
     """The last thing that a reader said, without addresses, which may hold tokens."""
     last = [one for one in causes(error) if not isinstance(one, SourceError)]
-    text = " ".join(str(last[-1] if last else error).split())
+    text = " ".join(str(last[-1] if last else error.fields.get("detail", error.key)).split())
     return re.sub(r"'?/?vsicurl\?\S+?'?(?=[\s,:]|\Z)", "", text).strip(" ,:")[:160] or "-"
 
 
