@@ -106,7 +106,7 @@ def lasting(world: World, rng: np.random.Generator, kinds: tuple[str, ...] = LAS
     except SourceError as error:
         world.server.clear()
         named = error.fields.get("asset") == band.removeprefix("_").upper() and "item S2A_" in str(error)
-        clean = "sig=" not in told and "vsicurl" not in told
+        clean = "sig=" not in str(error) and "vsicurl" not in str(error)
         return f"stopped on {kind}" if named and clean and world.is_exact(world.read(source)) else f"WRONG after {kind}"
     return f"SILENT {kind}"
 
