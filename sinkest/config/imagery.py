@@ -8,6 +8,9 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from sinkest.config.base import ClassId, Section, Text, problem
+from sinkest.config.earthengine import CompositeSection, EarthEngineSection
+from sinkest.config.products import ProductsSection
+from sinkest.config.stac import StacSection
 
 MONTH_DAY = r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
@@ -69,12 +72,16 @@ class StaticSection(Section):
 class ImagerySection(Section):
     """Where imagery comes from, and the seasons it is composed for."""
 
-    source: Literal["simulated", "stack", "static"]
+    source: Literal["simulated", "stack", "static", "earthengine", "composite", "stac", "products"]
     seasons: tuple[Season, ...] = ()
     years: int = Field(1, ge=1, le=60, description="years up to and with the run's year that a composite may use")
     simulated: SimulatedSection = SimulatedSection()
     stack: StackSection | None = None
     static: StaticSection | None = None
+    earthengine: EarthEngineSection | None = None
+    composite: CompositeSection | None = None
+    stac: StacSection | None = None
+    products: ProductsSection | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> ImagerySection:

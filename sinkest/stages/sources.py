@@ -62,6 +62,7 @@ def _composite(config: LoadedConfig) -> Source:
 
 def _earthengine(config: LoadedConfig) -> Source:
     from sinkest.imagery.earthengine import Choices, EarthEngineSource, Pace
+    from sinkest.stages.context import make_cube
 
     section = config.spec.imagery.earthengine
     if section is None:
@@ -69,19 +70,58 @@ def _earthengine(config: LoadedConfig) -> Source:
     told = section.model_dump()  # without what is left out of records
     choices = Choices(config.spec.year, **told)
     pace = Pace(section.concurrency, section.attempts, tile_px=section.tile_px)
-    composes = config.spec.features.composite == "median"
+    cube = make_cube(config)
+    composes = cube.method == "median" and cube.radar.is_plain and cube.topographic_correction == "none"
     return EarthEngineSource(earthengine_account(config), choices, pace, composes=composes)
 
 
 def earthengine_account(config: LoadedConfig) -> Account:
     """Who asks Earth Engine under a configuration."""
-    from sinkest.imagery.earthengine import Account
+    from sinkest.imagery.earthengine.auth import Account, project_of_environment
 
     section = config.spec.imagery.earthengine
     if section is None:
         raise _no_section("earthengine")
     key = None if section.credentials is None else config.file(section.credentials)
-    return Account(section.project, key, section.url.rstrip("/"), section.deadline_s)
+    project = section.project or project_of_environment() or ""
+    return Account(project, key, section.url.rstrip("/"), section.deadline_s)
+
+
+def _stac(config: LoadedConfig) -> Source:
+    from sinkest.imagery.stac.patience import Patience
+    from sinkest.imagery.stac.source import make_source as stac_source
+
+    section = config.spec.imagery.stac
+    if section is None:
+        raise _no_section("stac")
+    told = section.elevation
+    on_disk = told is not None and told != "catalogue" and not told.startswith("collection:")
+    return stac_source(
+        section.preset,
+        url=section.url,
+        items=None if section.items is None else config.file(section.items),
+        collection=section.collection,
+        layout=section.model_dump(include={"sensor", "assets", "qa", "qa_kind", "offsets"}),
+        radar_collection=section.radar_collection,
+        elevation=config.file(told) if on_disk and told is not None else told,
+        token_url=section.token_url,
+        patience=Patience(section.timeout_s, section.retries, section.retry_delay_s),
+        max_cloud=section.max_cloud,
+        allowed_failures=section.allowed_failures,
+        resampling=section.resampling,
+    )
+
+
+def _products(config: LoadedConfig) -> Source:
+    from sinkest.imagery.products.source import Declared, ProductsSource
+
+    section = config.spec.imagery.products
+    if section is None:
+        raise _no_section("products")
+    told = section.model_dump(exclude={"path", "elevation", "declared"})
+    elevation = None if section.elevation is None else config.file(section.elevation)
+    declared = [Declared(**one.model_dump()) for one in section.declared]
+    return ProductsSource(config.file(section.path), elevation=elevation, declared=declared, **told)
 
 
 def _no_section(source: str) -> ConfigError:
@@ -94,4 +134,6 @@ _MAKERS: Mapping[str, Callable[[LoadedConfig], Source]] = {
     "stack": _stack,
     "earthengine": _earthengine,
     "composite": _composite,
+    "stac": _stac,
+    "products": _products,
 }
