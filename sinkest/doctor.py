@@ -1,19 +1,30 @@
-"""What of the machine and its accounts is ready. Nothing is contacted and nothing is changed."""
+"""What of the machine and its accounts is ready.
+
+Nothing is changed; only `examine_earthengine` contacts anyone.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
-from collections.abc import Iterator
+import time
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import psutil
 
+from sinkest.errors import SinkestError, SourceError
 from sinkest.messages import Message
+
+if TYPE_CHECKING:
+    from sinkest.imagery.earthengine.auth import Account
+    from sinkest.imagery.earthengine.client import Client
 
 GIB = 1024**3
 LIBRARIES = (
@@ -105,3 +116,114 @@ def _earth_engine() -> Iterator[Finding]:
         yield _finding("earthengine", "limited", file=found)
     else:
         yield _finding("earthengine", "ready", file=found, project=project)
+
+
+# -- Earth Engine, step by step -------------------------------------------------------------------------------------
+
+PROBE_PX = 8
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+
+
+def examine_earthengine(account: Account) -> list[Finding]:
+    """Go the way to Earth Engine step by step, and tell at which one it ends and what to do.
+
+    Parameters
+    ----------
+    account : Account
+        As a run would ask. A few requests are made: one small value and a few pixels are computed.
+
+    Returns
+    -------
+    list of Finding
+        Project, credentials, reach, token, account, computation, pixels. What follows a failed step is not tried.
+    """
+    from sinkest.imagery.earthengine.client import Client, Pace
+
+    client = Client(account, Pace(attempts=2))
+    steps: dict[str, Callable[[], Message]] = {
+        "project": lambda: _project(account),
+        "key": lambda: _key(account),
+        "reach": lambda: _reach(account),
+        "token": lambda: _token(account),
+        "account": lambda: _account(client),
+        "compute": lambda: _compute(client),
+        "pixels": lambda: _pixels(client),
+    }
+    findings: list[Finding] = []
+    for step, take in steps.items():
+        name = Message.of(f"earthengine.at_{step}")
+        if any(finding.state == "missing" for finding in findings):
+            findings.append(Finding(name, "limited", Message.of("earthengine.not_tried")))
+            continue
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                state, detail = "ready", take()
+            except SinkestError as problem:
+                state, detail = "missing", problem.message
+        if any("restricted mode" in str(one.message) for one in told):
+            state, detail = "limited", Message.of("earthengine.restricted")
+        findings.append(Finding(name, state, detail))  # type: ignore[arg-type]
+    return findings
+
+
+def _project(account: Account) -> Message:
+    if not account.project:
+        raise SourceError("earthengine.no_project", kind="access")
+    return Message.of("earthengine.project_ready", project=account.project)
+
+
+def _key(account: Account) -> Message:
+    from sinkest.imagery.earthengine.auth import find_key
+
+    key = find_key(account)
+    key.credentials()
+    return Message.of("earthengine.key_ready", kind=key.kind, origin=key.origin)
+
+
+def _reach(account: Account) -> Message:
+    """Ask for the description of the API, which needs no account."""
+    from sinkest.imagery.earthengine.auth import reach
+
+    reach(account)
+    named = [name for name in PROXIES if os.environ.get(name) or os.environ.get(name.lower())]
+    proxy = (
+        Message.of("earthengine.proxy_named", names=", ".join(named)) if named else Message.of("earthengine.proxy_none")
+    )
+    return Message.of("earthengine.reach_ready", url=account.url, proxy=proxy)
+
+
+def _token(account: Account) -> Message:
+    from sinkest.imagery.earthengine.auth import renew
+
+    renew(account)
+    return Message.of("earthengine.token_ready")
+
+
+def _account(client: Client) -> Message:
+    import ee
+
+    client.connect()
+    return Message.of("earthengine.account_ready", count=len(ee.ApiFunction.allSignatures()))
+
+
+def _compute(client: Client) -> Message:
+    import ee
+
+    return Message.of("earthengine.compute_ready", value=client.value(ee.Number(1).add(1)))
+
+
+def _pixels(client: Client) -> Message:
+    from affine import Affine
+    from odc.geo.geobox import GeoBox
+
+    from sinkest.imagery.earthengine import assets, graphs
+
+    model = assets.ELEVATION["glo30"]
+    grid = GeoBox((PROBE_PX, PROBE_PX), Affine(30.0, 0, 700_400.0, 0, -30.0, 3_079_600.0), "EPSG:32649")
+    start = time.monotonic()
+    values = client.pixels(graphs.elevation(model), ["elevation"], grid)["elevation"]
+    count = int(np.isfinite(values).sum())
+    return Message.of(
+        "earthengine.pixels_ready", count=count, asset=model.asset, seconds=f"{time.monotonic() - start:.1f}"
+    )

@@ -17,10 +17,13 @@ class EarthEngineSection(Section):
     """Sentinel-2, Sentinel-1 and terrain from Earth Engine, composed there.
 
     Who asks, and how fast, changes no pixel. These keys are left out of every record of a run, so that a change of
-    account keeps finished blocks, and no name of an account or a file travels with the results.
+    account keeps finished blocks, and no name of an account or a file travels with the results. Whoever repeats a run
+    from its record names a project of his own: in the environment, as SINKEST_EE_PROJECT.
     """
 
-    project: str = Field(pattern=PROJECT, exclude=True, description="Cloud project registered for Earth Engine")
+    project: str | None = Field(
+        None, pattern=PROJECT, exclude=True, description="Cloud project registered for Earth Engine"
+    )
     credentials: Text | None = Field(None, exclude=True, description="JSON key file; default: where the tools look")
     url: Text = Field("https://earthengine-highvolume.googleapis.com", exclude=True, description="address of the API")
     concurrency: int = Field(16, ge=1, le=40, exclude=True, description="requests at a time; fewer when told to slow")

@@ -16,13 +16,16 @@ from typing import Any
 
 import ee
 import ee.oauth
+import google_auth_httplib2
 from google.auth import credentials as base
 from google.auth import exceptions as auth
 from google.auth.environment_vars import CREDENTIALS as ADC_VARIABLE
 from google.oauth2 import credentials as user
 from google.oauth2 import service_account
+from googleapiclient.errors import HttpError
 
 from sinkest.errors import ConfigError, SourceError
+from sinkest.imagery.earthengine.faults import NOT_MENDED, GarbledError, diagnose
 from sinkest.imagery.earthengine.transport import Transport
 
 VARIABLE = "SINKEST_EE_CREDENTIALS"
@@ -180,6 +183,46 @@ def _connected(account: Account) -> Transport:
     with _patient():
         ee.Initialize(credentials, project=account.project, url=account.url, http_transport=transport)
     return transport
+
+
+def reach(account: Account) -> None:
+    """Ask for the description of the API, which takes no credentials.
+
+    Raises
+    ------
+    SourceError
+        If the service is not reached, or something else answers in its place.
+    """
+    address = f"{account.url}/$discovery/rest?version=v1"
+    transport = Transport(min(START_S, account.deadline_s))
+    try:
+        answer, content = transport.request(address)
+        if int(answer.status) >= 300:
+            raise HttpError(answer, content)
+        if json.loads(content).get("name") != "earthengine":
+            raise GarbledError("another service answers")
+    except NOT_MENDED as error:
+        raise diagnose(error).error(what=account.url, project=account.project) from error
+    finally:
+        transport.close()
+
+
+def renew(account: Account) -> None:
+    """Exchange the credentials for a token, as every connection does first.
+
+    Raises
+    ------
+    SourceError
+        If there are no credentials, or they are not good any more, or the token service is not reached.
+    """
+    credentials = find_key(account).credentials()
+    transport = Transport(min(START_S, account.deadline_s))
+    try:
+        credentials.refresh(google_auth_httplib2.Request(transport))
+    except NOT_MENDED as error:
+        raise diagnose(error).error(what="oauth2", project=account.project) from error
+    finally:
+        transport.close()
 
 
 @contextmanager

@@ -183,8 +183,8 @@ class EarthEngineSource(Source):
         """
         if wanted.method != "median":
             raise InputError("earthengine.method", given=wanted.method)
-        optical = {season: self._passes(grid, periods, False) for season, periods in wanted.seasons.items()}
-        radar = {season: self._passes(grid, periods, True) for season, periods in wanted.seasons.items()}
+        optical = {season: self.passes(grid, periods, False) for season, periods in wanted.seasons.items()}
+        radar = {season: self.passes(grid, periods, True) for season, periods in wanted.seasons.items()}
         self.client.connect()
         parts: list[ee.Image] = []
         for season in wanted.seasons:
@@ -197,12 +197,13 @@ class EarthEngineSource(Source):
         year = _distinct(optical)
         if wanted.index and year:
             parts.append(graphs.percentiles(self._looks(year, wanted), wanted.index, wanted.percentiles))
-        layers = self._requested(grid, parts, _band_names(wanted, optical, radar, bool(year)), wanted)
+        layers = self._requested(grid, parts, band_names(wanted, optical, radar, bool(year)), wanted)
         if wanted.fills_gaps and wanted.bands and year:
             self._fill_gaps(grid, wanted, year, layers)
         return dict(layers)
 
-    def _passes(self, grid: GeoBox, periods: Iterable[Period], radar: bool) -> list[Scene]:
+    def passes(self, grid: GeoBox, periods: Iterable[Period], radar: bool) -> list[Scene]:
+        """Passes of some periods over a grid, radar or optical, each once, in order of time."""
         found = [scene for period in periods for scene in self.search(grid, period) if scene.is_radar == radar]
         return list({scene.id: scene for scene in sorted(found, key=in_order)}.values())
 
@@ -299,10 +300,10 @@ def _distinct(found: dict[str, list[Scene]]) -> list[Scene]:
     return sorted({scene.id: scene for of_season in found.values() for scene in of_season}.values(), key=in_order)
 
 
-def _band_names(
+def band_names(
     wanted: Composition, optical: dict[str, list[Scene]], radar: dict[str, list[Scene]], whole_year: bool
 ) -> list[str]:
-    """Bands of what is asked for, in order."""
+    """Bands of the one image that is asked for, in order."""
     names = []
     for season in wanted.seasons:
         if wanted.bands and optical[season]:
