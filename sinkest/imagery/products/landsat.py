@@ -60,6 +60,8 @@ def read_landsat(contents: Contents, metadata: str, bands: Sequence[str] | None 
         time = datetime.fromisoformat(f"{day}T{hour.removesuffix('Z')[:15]}")
         tile = _tile(contents, metadata, groups, known)
         cloud = float(groups[_ATTRIBUTES].get("CLOUD_COVER", "nan"))
+        sun = tuple(groups[_ATTRIBUTES].get(key) for key in ("SUN_ELEVATION", "SUN_AZIMUTH"))
+        sun_deg = None if sun[0] is None or sun[1] is None else (90.0 - float(sun[0]), float(sun[1]) % 360.0)
         made = datetime.fromisoformat(_get(groups, told, _RECORD, "DATE_PRODUCT_GENERATED").removesuffix("Z"))
     except ValueError as error:
         raise SourceError("products.mtl_value", kind="mismatch", file=told, reason=str(error)) from error
@@ -75,6 +77,7 @@ def read_landsat(contents: Contents, metadata: str, bands: Sequence[str] | None 
         name=f"{product[:4]} {_get(groups, told, _CONTENTS, 'PROCESSING_LEVEL')} collection 02",
         offset_policy=f"scale {one.scale:g}, offset {one.offset:g}, of the MTL file",
         cloud=None if cloud != cloud or cloud < 0 else cloud,
+        sun_deg=sun_deg,
     )
 
 

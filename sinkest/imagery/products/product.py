@@ -34,6 +34,8 @@ class Product:
         How stored numbers become reflectance.
     cloud : float or None
         Percent.
+    sun_deg : (float, float) or None
+        Mean zenith angle and azimuth of the sun, where the metadata tell them.
     """
 
     path: Path
@@ -46,3 +48,4 @@ class Product:
     name: str
     offset_policy: str
     cloud: float | None = None
+    sun_deg: tuple[float, float] | None = None

@@ -20,6 +20,7 @@ from sinkest.imagery.tiled import Tile, TileBand
 
 METADATA = "MTD_MSIL2A.xml"
 METADATA_L1C = "MTD_MSIL1C.xml"
+METADATA_TILE = "MTD_TL.xml"
 KIND = "Sentinel-2 L2A"
 
 _IMAGE = re.compile(r".*IMG_DATA/.*_(?P<band>B\d[\dA]|SCL)_(?P<metres>10|20|60)m\.jp2\Z")
@@ -76,11 +77,25 @@ def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product
             shared.pop() if len(shared) == 1 else float("nan"), f"BOA_ADD_OFFSET of {METADATA}, baseline {version}"
         ),
         cloud=float(cloud) if cloud else None,
+        sun_deg=_sun(contents),
     )
 
 
 def _metadata(contents: Contents) -> str | None:
     return next((name for name in contents.names if file_name(name) == METADATA and name.count("/") <= 1), None)
+
+
+def _sun(contents: Contents) -> tuple[float, float] | None:
+    """Mean zenith angle and azimuth of the sun out of the tile's own metadata, where they are there."""
+    name = next((one for one in contents.names if file_name(one) == METADATA_TILE), None)
+    if name is None:
+        return None
+    mean = next((one for one in parse_xml(contents, name).iter() if one.tag.endswith("Mean_Sun_Angle")), None)
+    angles = [] if mean is None else [_text(mean, "ZENITH_ANGLE"), _text(mean, "AZIMUTH_ANGLE")]
+    try:
+        return (float(angles[0]), float(angles[1])) if all(angles) and angles else None
+    except ValueError as error:
+        raise SourceError("products.sun", kind="mismatch", file=contents.told(name), given=", ".join(angles)) from error
 
 
 def _text(root: Element, tag: str) -> str:
