@@ -211,7 +211,11 @@ def stored(seed: int, dates: int, bands: int, pixels: int, dtype: str, seen: flo
 
 
 def decoded(stack: StoredStack) -> np.ndarray:
-    return np.stack([stack.of_date(date) for date in range(len(stack.values))])
+    bands = [stack.of_band(band, range(len(stack.values))) for band in range(stack.values.shape[1])]
+    expected = (stack.values.astype(np.float64) * stack.scale + stack.offset).astype(np.float32)
+    expected[~stack.seen[:, None].repeat(len(bands), axis=1)] = np.nan
+    np.testing.assert_array_equal(np.stack(bands, axis=1), expected)
+    return expected
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])

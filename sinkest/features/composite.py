@@ -57,10 +57,11 @@ class StoredStack:
         seen = self.seen if dates is None else self.seen[list(dates)]
         return seen.sum(axis=0, dtype=np.int32)
 
-    def of_date(self, date: int) -> Floats:
-        """Values of one date, (b, y, x); NaN where nothing was seen."""
-        found = (self.values[date].astype(np.float64) * self.scale + self.offset).astype(np.float32)
-        found[:, ~self.seen[date]] = np.nan
+    def of_band(self, band: int, dates: Sequence[int]) -> Floats:
+        """Values of one band on some dates, (t, y, x); NaN where nothing was seen."""
+        found = np.empty((len(dates), *self.seen.shape[1:]), dtype=np.float32)
+        for into, date in zip(found, dates, strict=True):
+            kernels.decode(self.values[date, band], self.seen[date].view(np.uint8), self.scale, self.offset, into)
         return found
 
 

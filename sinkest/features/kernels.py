@@ -64,6 +64,15 @@ def lanes_of(dates: int, itemsize: int) -> int:
     return int(np.clip(LANE_BYTES // (dates * itemsize) // 32 * 32, 32, 256))
 
 
+@njit(nogil=True, cache=True)
+def decode(values, seen, scale, offset, out):  # type: ignore[no-untyped-def]
+    """Values (t, p) of stored numbers; NaN where nothing was seen."""
+    for t in range(out.shape[0]):
+        row, known, into = values[t], seen[t], out[t]
+        for i in range(into.size):
+            into[i] = np.float32(row[i] * scale + offset) if known[i] else np.float32(np.nan)
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def in_sight(seen, order, start, stop, dates, counts):  # type: ignore[no-untyped-def]
     """Dates on which any of the lanes was seen, and the number of dates of each lane."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +12,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import SourceError
-from sinkest.features import composite, indices
+from sinkest.features import indices
+from sinkest.features.composite import StoredStack, compose
 from sinkest.features.mask import clear
-from sinkest.imagery.source import QA, Scene, Source
+from sinkest.imagery.source import Scene, Source, StoredAs
 
 if TYPE_CHECKING:
     from sinkest.features.cube import CubeSpec
@@ -20,11 +23,18 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 KEPT_BYTES = 256 * 2**20
-"""Reflectance of a block's whole year is kept in memory up to this size, and read anew where needed beyond it."""
-
+"""Looks of a block's whole year are kept in memory up to this size, and read anew where needed beyond it."""
 
 DATES_AT_ONCE = 8
 """Dates whose index is computed together: each call has a cost of its own, each date takes memory."""
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Some dates of a stack, by their places in it."""
+
+    stack: StoredStack
+    places: tuple[int, ...]
 
 
 class Looks:
@@ -60,43 +70,39 @@ class Looks:
         self._place = {scene.id: place for place, scene in enumerate(self._year)}
         if wanted and not self._year:
             raise SourceError("features.no_scene", kind="empty", source=source.name, bands=", ".join(spec.bands))
+        stored = source.stored_as(grid, self._year, spec.bands) if wanted else None
+        self._stored = stored or StoredAs(np.dtype(np.float32), 1.0, 0.0)
         rows, cols = grid.shape.yx
-        bytes_per_row = max(1, len(self._year) * len(spec.bands) * cols * 4)
-        self._strip = min(rows, max(1, kept_bytes // bytes_per_row))
+        self._strip = min(rows, max(1, kept_bytes // max(1, self._bytes_a_pixel(len(self._year)) * cols)))
         self._kept = self._read(self._year, slice(0, rows)) if self._strip == rows else None
 
-    def of_season(self, season: str) -> Floats:
-        """Reflectance of a season's dates, (t, b, y, x); NaN where a date did not see the ground."""
-        if self._kept is None:
-            return self._read(self._seasons[season], slice(0, self._grid.shape[0]))
-        places = sorted(self._place[scene.id] for scene in self._seasons[season])
-        if places and places[-1] - places[0] == len(places) - 1:
-            return self._kept[places[0] : places[-1] + 1]
-        return self._kept[places]
-
-    def count(self, stack: Floats) -> NDArray[np.int32]:
-        """Number of looks at each pixel, (y, x)."""
-        if stack.shape[1] == 0 or len(stack) == 0:
-            return np.zeros(stack.shape[2:], dtype=np.int32)
-        return composite.count_valid(stack[:, 0])
-
-    def composed(self, stack: Floats) -> Floats:
-        """Composite of a stack, (b, y, x)."""
-        if len(stack) == 0 or stack.shape[1] == 0:
-            return np.full(stack.shape[1:], np.nan, dtype=np.float32)
-        if self._spec.method == "median":
-            return np.stack([composite.median(stack[:, band]) for band in range(stack.shape[1])])
-        return composite.medoid(stack) if self._spec.method == "medoid" else composite.geomedian(stack)
-
-    def series(self, season: str, stack: Floats, index: str) -> dict[str, Floats]:
-        """An index (y, x) by scene id, for the dates of a season."""
+    def of_season(self, season: str) -> Dates:
+        """Looks of a season's dates."""
         dates = self._ordered(self._seasons[season])
+        if self._kept is None:
+            return _all(self._read(dates, slice(0, self._grid.shape[0])))
+        return Dates(self._kept, tuple(self._place[scene.id] for scene in dates))
+
+    def count(self, dates: Dates) -> NDArray[np.int32]:
+        """Number of looks at each pixel, (y, x)."""
+        return dates.stack.count(dates.places)
+
+    def composed(self, dates: Dates) -> Floats:
+        """Composite of some dates, (b, y, x)."""
+        if not dates.places or not self._spec.bands:
+            return np.full(dates.stack.values.shape[1:], np.nan, dtype=np.float32)
+        return compose(dates.stack, self._spec.method, dates.places)
+
+    def series(self, season: str, dates: Dates, index: str) -> dict[str, Floats]:
+        """An index (y, x) by scene id, for the dates of a season."""
+        scenes = self._ordered(self._seasons[season])
+        needed = {band: self._spec.bands.index(band) for band in indices.needed_bands(index)}
         found: dict[str, Floats] = {}
-        for first in range(0, len(dates), DATES_AT_ONCE):
+        for first in range(0, len(scenes), DATES_AT_ONCE):
             some = slice(first, first + DATES_AT_ONCE)
-            bands = {band: stack[some, k] for k, band in enumerate(self._spec.bands)}
+            bands = {band: dates.stack.of_band(k, dates.places[some]) for band, k in needed.items()}
             values = indices.compute([index], bands)[index]
-            found |= {scene.id: one for scene, one in zip(dates[some], values, strict=True)}
+            found |= {scene.id: one for scene, one in zip(scenes[some], values, strict=True)}
         return found
 
     def fill_gaps(self, layers: dict[str, Floats]) -> None:
@@ -107,32 +113,29 @@ class Looks:
             rows = slice(top, min(top + self._strip, len(blind)))
             if not blind[rows].any():
                 continue
-            year = self.composed(self._kept if self._kept is not None else self._read(self._year, rows))
+            year = self.composed(_all(self._kept if self._kept is not None else self._read(self._year, rows)))
             for season, gap in gaps.items():
                 for band, values in zip(self._spec.bands, year, strict=True):
                     part = layers[f"{season}_{band}"][rows]
                     part[gap[rows]] = values[gap[rows]]
 
+    def _bytes_a_pixel(self, dates: int) -> int:
+        """Size of the stack: every band as stored, and whether the date was seen."""
+        return dates * (len(self._spec.bands) * self._stored.dtype.itemsize + 1)
+
     def _ordered(self, scenes: Sequence[Scene]) -> list[Scene]:
         return sorted(scenes, key=lambda scene: self._place[scene.id])
 
-    def _read(self, scenes: Sequence[Scene], rows: slice) -> Floats:
-        grid = self._grid[rows, :]
+    def _read(self, scenes: Sequence[Scene], rows: slice) -> StoredStack:
+        grid, margin, bands = self._grid[rows, :], self._spec.dilate_px, self._spec.bands
         ordered = self._ordered(scenes)
-        stack = np.full((len(ordered), len(self._spec.bands), *grid.shape.yx), np.nan, dtype=np.float32)
-        for values, scene in zip(stack, ordered, strict=True):
-            seen = self._look(grid, scene, values)
-            values[:, ~seen] = np.nan
-        return stack
+        values = np.empty((len(ordered), len(bands), *grid.shape.yx), dtype=self._stored.dtype)
+        seen = np.zeros((len(ordered), *grid.shape.yx), dtype=bool)
+        to_clear = partial(clear, kind=self._source.qa_kind or "", dilate_px=margin)
+        for scene, into, saw in zip(ordered, values, seen, strict=True):
+            saw[:] = self._source.look(grid, scene, bands, margin, to_clear, into)
+        return StoredStack(values, seen, self._stored.scale, self._stored.offset)
 
-    def _look(self, grid: GeoBox, scene: Scene, into: Floats) -> NDArray[np.bool_]:
-        """Read one scene; returns where it saw the ground in all bands."""
-        margin = self._spec.dilate_px
-        read = self._source.read_with_margin(grid, scene, self._spec.bands, margin)
-        for values, band in zip(into, self._spec.bands, strict=True):
-            values[:] = read[band]
-        seen: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(into), axis=0)
-        if self._source.qa_kind is not None:
-            inner = slice(margin, -margin or None)
-            seen &= clear(read[QA], self._source.qa_kind, margin)[inner, inner]
-        return seen
+
+def _all(stack: StoredStack) -> Dates:
+    return Dates(stack, tuple(range(len(stack.values))))

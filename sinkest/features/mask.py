@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sinkest.errors import InputError
@@ -48,19 +49,31 @@ def widened(mask: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
     """A mask (y, x) grown by a disk: all pixels whose centre is at most the radius from a set pixel's centre."""
     if radius_px <= 0 or not mask.any():
         return mask.copy()
+    halves = np.array([math.isqrt(radius_px**2 - dy**2) for dy in range(radius_px + 1)], dtype=np.int32)
+    out = np.zeros(mask.shape, dtype=np.uint8)
+    _grow(np.ascontiguousarray(mask).view(np.uint8), halves, out)
+    return out.view(np.bool_)
+
+
+@njit(nogil=True, cache=True)
+def _grow(mask, halves, out):  # type: ignore[no-untyped-def]
+    """Set what lies at most ``halves[dy]`` columns from a set pixel of a row ``dy`` above or below."""
     rows, cols = mask.shape
-    # set pixels to the left of each column, so that any stretch of a row is searched by one subtraction
-    left_of = np.zeros((rows, cols + 2 * radius_px + 1), dtype=np.int32)
-    np.cumsum(mask, axis=1, out=left_of[:, radius_px + 1 : radius_px + 1 + cols])
-    left_of[:, radius_px + 1 + cols :] = left_of[:, radius_px + cols, None]
-    out = np.zeros_like(mask)
-    for dy in range(radius_px + 1):
-        half = math.isqrt(radius_px**2 - dy**2)
-        stop = left_of[:, radius_px + half + 1 : radius_px + half + 1 + cols]
-        near = stop > left_of[:, radius_px - half : radius_px - half + cols]
-        out[dy:] |= near[: rows - dy]
-        out[: rows - dy] |= near[dy:]
-    return out
+    radius = halves.size - 1
+    away = np.empty(cols, np.int32)
+    for row in range(rows):
+        nearest = np.int32(radius + 1)
+        for col in range(cols):
+            nearest = np.int32(0) if mask[row, col] else np.int32(nearest + 1)
+            away[col] = nearest
+        nearest = np.int32(radius + 1)
+        for col in range(cols - 1, -1, -1):
+            nearest = np.int32(0) if mask[row, col] else np.int32(nearest + 1)
+            away[col] = min(away[col], nearest)
+        for other in range(max(row - radius, 0), min(row + radius + 1, rows)):
+            into, half = out[other], halves[abs(other - row)]
+            for col in range(cols):
+                into[col] |= away[col] <= half
 
 
 def _classes(
@@ -74,7 +87,21 @@ def _classes(
     if unknown or not wanted:
         usable = ", ".join(f"{code} {name}" for code, name in table.names.items() if code not in table.fill)
         raise InputError("features.qa_codes", kind=kind, given=", ".join(map(str, unknown)) or "-", expected=usable)
-    return np.isin(qa, wanted), np.isin(qa, [code for code in table.spreads if code not in wanted])
+    spreads = [code for code in table.spreads if code not in wanted]
+    if qa.dtype != np.uint8:
+        return np.isin(qa, wanted), np.isin(qa, spreads)
+    by_code = np.zeros((2, 256), dtype=np.uint8)
+    by_code[0, list(wanted)], by_code[1, spreads] = 1, 1
+    found = np.empty((2, qa.size), dtype=np.uint8)
+    _look_up(np.ascontiguousarray(qa).reshape(-1), by_code, found)
+    seen, spreading = found.view(np.bool_).reshape(2, *qa.shape)
+    return seen, spreading
+
+
+@njit(nogil=True, cache=True)
+def _look_up(codes, by_code, found):  # type: ignore[no-untyped-def]
+    for k in range(codes.size):
+        found[0, k], found[1, k] = by_code[0, codes[k]], by_code[1, codes[k]]
 
 
 def _pixel_bits(qa: NDArray[np.integer], codes: Sequence[int] | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

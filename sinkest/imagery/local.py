@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +23,20 @@ from sinkest.imagery.raster import (
     require_overlap,
 )
 from sinkest.imagery.sensors import COMMON_BANDS, DEFAULT_SCALE
-from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, RADAR_BANDS, Period, QaKind, Scene, Source, in_order
+from sinkest.imagery.source import (
+    QA,
+    QA_DTYPE,
+    QA_FILL,
+    RADAR_BANDS,
+    Period,
+    QaKind,
+    Scene,
+    Source,
+    StoredAs,
+    in_order,
+)
 from sinkest.imagery.static import StaticSource
+from sinkest.imagery.stored import common_storage, owned, read_codes, read_part
 
 __all__ = ["StackSource", "StaticSource", "grid_of"]
 
@@ -193,8 +205,51 @@ class StackSource(Source):
             for band in bands:
                 out[band][new[inner]] = values[band][new[inner]]
             taken |= new
-        self._check_plausible(scene, {band: out[band] for band in bands})
+        self._check_plausible(scene, {band: out[band][::4, ::4] for band in bands})
         return out
+
+    def stored_as(self, grid: GeoBox, scenes: Sequence[Scene], bands: Sequence[str]) -> StoredAs | None:
+        """Tell how whole numbers of scenes are stored, see :meth:`Source.stored_as`."""
+        parts = [part for scene in scenes for part in self._parts[scene.id]]
+        if self.qa_kind is None or not bands:
+            return None
+        return common_storage(parts, bands, grid, self._scale, self._offset)
+
+    def look(
+        self,
+        grid: GeoBox,
+        scene: Scene,
+        bands: Sequence[str],
+        margin: int,
+        clear: Callable[[np.ndarray], np.ndarray],
+        into: np.ndarray,
+    ) -> np.ndarray:
+        """Read a block into a stack as :meth:`Source.look` does; as stored, only tiles with a clear pixel are read."""
+        if into.dtype == np.float32 or self.qa_kind is None:
+            return super().look(grid, scene, bands, margin, clear, into)
+        kind = self.qa_kind
+        wide, inner = grid.pad(margin) if margin else grid, slice(margin, -margin or None)
+        codes, parts = owned(self._parts[scene.id], wide, lambda part: self._codes(part, wide, kind), QA_FILL[kind])
+        seen = clear(codes)[inner, inner]
+        for part, own in parts:
+            wanted = seen & own[inner, inner]
+            if wanted.any():
+                has_data = read_part(part, bands, grid, self._nodata_of, wanted, into)
+                seen[wanted] = has_data[wanted]
+        self._check_stored(scene, bands, into, seen)
+        return seen
+
+    def _nodata_of(self, file: RasterFile, number: int) -> float | None:
+        return nodata_of(file, number, self._nodata)
+
+    def _check_stored(self, scene: Scene, bands: Sequence[str], stored: np.ndarray, seen: np.ndarray) -> None:
+        """Check what was seen of a block that was seen for the most part."""
+        sample = seen[::4, ::4]
+        if sample.sum() < sample.size / 2:
+            return
+        values = stored[:, ::4, ::4].astype(np.float32) * np.float32(self._scale) + np.float32(self._offset)
+        values[:, ~sample] = np.nan
+        self._check_plausible(scene, dict(zip(bands, values, strict=True)))
 
     def elevation(self, grid: GeoBox) -> np.ndarray | None:
         """Read the elevation model, metres."""
@@ -225,6 +280,10 @@ class StackSource(Source):
         file, number = part.bands[QA]
         # A mask of zeros and ones often declares 0 as nodata, to be drawn see-through; it is "not clear" all the same.
         nodata = None if kind == "clear" else file.nodata[number - 1]
+        if file.dtypes[number - 1] == np.dtype(QA_DTYPE[kind]).name:
+            codes = read_codes(file, number, grid, nodata, QA_FILL[kind])
+            if codes is not None:
+                return codes
         stored = read_numbers(file, [number], grid, "nearest", nodata)[0]
         blank = ~np.isfinite(stored)
         codes = np.where(blank, QA_FILL[kind], stored)
@@ -277,9 +336,9 @@ class StackSource(Source):
                 )
 
     def _check_plausible(self, scene: Scene, values: Mapping[str, np.ndarray]) -> None:
+        """Refuse a sample of a block most of which no reflectance can be."""
         low, high = (0.0, 1e3) if scene.is_radar else PLAUSIBLE_REFLECTANCE
-        for band, whole in values.items():
-            block = whole[::4, ::4]
+        for band, block in values.items():
             known = int(np.isfinite(block).sum())
             beyond = int((block < low).sum() + (block > high).sum())
             if beyond > known / 2:

@@ -6,11 +6,12 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import deflate
 import numpy as np
 import pyproj
 import rasterio
@@ -24,6 +25,7 @@ from rasterio.windows import Window
 
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.resample import Kernel, Positions, resample
+from sinkest.imagery.tiles import TileIndex, read_tiles, tile_index
 
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
 """Names that count as rasters when a folder is searched."""
@@ -42,6 +44,7 @@ _FAILURES = (
     RasterioError,
     pyproj.exceptions.ProjError,
     CPLE_BaseError,
+    deflate.DeflateError,
     OSError,
     ValueError,
     OverflowError,
@@ -64,6 +67,8 @@ class RasterFile:
         Declared numbers of each band; ``nodata`` may be None.
     units : tuple of str
         Declared unit of each band; empty where there is none.
+    tiles : TileIndex or None
+        Where its tiles lie, if they are packed as `sinkest.imagery.tiles` can read them.
     """
 
     path: Path
@@ -73,6 +78,7 @@ class RasterFile:
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
     units: tuple[str, ...]
+    tiles: TileIndex | None = field(default=None, compare=False, repr=False)
 
 
 def probe(path: Path | str) -> RasterFile:
@@ -110,6 +116,7 @@ def probe(path: Path | str) -> RasterFile:
                 tuple(raster.scales),
                 tuple(raster.offsets),
                 tuple(unit or "" for unit in raster.units),
+                None if virtual or raster.driver != "GTiff" else _tiles(path, raster),
             )
 
 
@@ -169,6 +176,75 @@ def read_numbers(
         for k, one in enumerate(values):
             out[k] = resample(one, rows, cols, kernel)
         return out
+
+
+def aligned_window(native: GeoBox, grid: GeoBox) -> tuple[tuple[int, int], tuple[slice, slice]] | None:
+    """Where a grid lies on a file's own, shifted by whole pixels; None where it has to be resampled.
+
+    Returns
+    -------
+    (row, column) of the first pixel of the file inside the grid, and rows and columns of the grid inside the file;
+    these may be empty.
+    """
+    place = _placing(native, grid)
+    if place is None or not (place[0].whole and place[1].whole):
+        return None
+    corner, inside = [], []
+    for axis, length in zip(place, native.shape.yx, strict=True):
+        start, stop = _span(axis, length, "nearest")
+        corner.append(start)
+        inside.append(slice(axis.first, axis.first + max(stop - start, 0)))
+    return (corner[0], corner[1]), (inside[0], inside[1])
+
+
+def read_stored(
+    file: RasterFile,
+    bands: Sequence[int],
+    grid: GeoBox,
+    out: np.ndarray,
+    blank: float,
+    wanted: np.ndarray | None = None,
+) -> tuple[slice, slice]:
+    """Read bands of one file on a grid that is the file's own, shifted by whole pixels.
+
+    Parameters
+    ----------
+    file : RasterFile
+    bands : sequence of int
+        Counted from 1; all of one data type.
+    grid : GeoBox
+        Block wanted; it may reach beyond the file.
+    out : array (band, y, x) of the file's type
+        Filled inside the file.
+    blank : number
+        What tiles hold that were never written.
+    wanted : bool array (y, x), optional
+        Tiles without a wanted pixel need not be read; ``out`` holds anything there.
+
+    Returns
+    -------
+    Rows and columns of the grid that lie inside the file.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    """
+    found = aligned_window(file.grid, grid)
+    if found is None:
+        raise ValueError("the grid is not the file's own")
+    corner, inside = found
+    part = out[:, *inside]
+    its = None if wanted is None else wanted[inside]
+    if part.size == 0 or (its is not None and not its.any()):
+        return inside
+    with _guarded(file.path):
+        if file.tiles is not None:
+            read_tiles(file.path, file.tiles, bands, corner, part, blank, its)
+            return inside
+        with rasterio.open(file.path) as raster:
+            part[:] = raster.read(list(bands), window=Window(corner[1], corner[0], *part.shape[:0:-1]))
+    return inside
 
 
 def nodata_of(file: RasterFile, band: int, declared: float | None, fallback: float | None = None) -> float | None:
@@ -248,6 +324,14 @@ def _cut_short(raster: Any, path: Path) -> bool:
         if offset is not None and length is not None and int(offset) + int(length) > size:
             return True
     return False
+
+
+def _tiles(path: Path, raster: Any) -> TileIndex | None:
+    """Index of the tiles, where it and GDAL see the same raster."""
+    index = tile_index(path)
+    if index is None or (index.shape, index.bands) != (raster.shape, raster.count):
+        return None
+    return index if set(raster.dtypes) == {index.dtype.name} else None
 
 
 def _masked(stored: np.ndarray, nodata: float | None, dtype: type[np.floating[Any]]) -> np.ndarray:

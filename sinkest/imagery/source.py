@@ -7,7 +7,7 @@ own. What all sources share, the lazy stack of a period, is built here from :met
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -164,6 +164,15 @@ class Composition:
     fills_gaps: bool
 
 
+@dataclass(frozen=True)
+class StoredAs:
+    """How numbers stand in the files: physical value = stored * ``scale`` + ``offset``; ``scale`` is positive."""
+
+    dtype: np.dtype[Any]
+    scale: float
+    offset: float
+
+
 class Source(ABC):
     """Where imagery comes from.
 
@@ -287,6 +296,46 @@ class Source(ABC):
         found = self.read(grid.pad(margin), scene, bands)
         inner = slice(margin, -margin)
         return {name: values if name == QA else values[inner, inner] for name, values in found.items()}
+
+    def stored_as(self, grid: GeoBox, scenes: Sequence[Scene], bands: Sequence[str]) -> StoredAs | None:
+        """Tell how whole numbers of scenes are stored, where :meth:`look` can give them as they are; else None."""
+        return None
+
+    def look(
+        self,
+        grid: GeoBox,
+        scene: Scene,
+        bands: Sequence[str],
+        margin: int,
+        clear: Callable[[np.ndarray], np.ndarray],
+        into: np.ndarray,
+    ) -> np.ndarray:
+        """Read one block of one optical scene into a stack.
+
+        Parameters
+        ----------
+        grid, scene, bands
+            As of :meth:`read`.
+        margin : int
+            Pixels by which ``clear`` needs to see beyond the block.
+        clear : callable
+            From the quality band, with its margin, to where the ground was seen; not called without a quality band.
+        into : array (band, y, x)
+            Filled with reflectance if float32, with numbers as stored if of the type that :meth:`stored_as` tells.
+
+        Returns
+        -------
+        bool array (y, x)
+            Where the ground was seen in all bands. What ``into`` holds elsewhere means nothing.
+        """
+        read = self.read_with_margin(grid, scene, bands, margin)
+        for values, band in zip(into, bands, strict=True):
+            values[:] = read[band]
+        seen: np.ndarray = np.logical_and.reduce(np.isfinite(into), axis=0)
+        if self.qa_kind is not None:
+            inner = slice(margin, -margin or None)
+            seen &= clear(read[QA])[inner, inner]
+        return seen
 
     def bands_of(self, scene: Scene) -> tuple[str, ...]:
         """Bands this scene has: the radar bands of a radar scene, the others of an optical one."""

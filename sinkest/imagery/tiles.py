@@ -1,245 +1,247 @@
-"""Scenes made of tiles that each tell their own numbers: scale, offset, nodata and quality band.
+"""Tiles of a GeoTIFF, taken from the file and unpacked straight into the array of whoever needs them.
 
-What standard products on disk and the items of a catalogue have in common. The scenes of a stack share one declaration
-instead, see `sinkest.imagery.local`.
+This is for the layout that reflectance is sold in: tiles of whole numbers, deflated, with differences between
+neighbours stored instead of the numbers themselves. GDAL copies each tile into a cache and from there, band by band,
+into the caller's array, which costs as much again as unpacking. Any other layout is left to it.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+import os
+import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
 
+import deflate
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
 
-from sinkest.errors import SourceError
-from sinkest.imagery.local import PLAUSIBLE_REFLECTANCE
-from sinkest.imagery.raster import RasterFile, meets, read_numbers
-from sinkest.imagery.resample import Kernel
-from sinkest.imagery.sensors import COMMON_BANDS, QA_PIXEL_BITS
-from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, QaKind, Scene, Source
-
-TILES = "tiles"
-"""Key of a scene's tiles in its ``extra``."""
-
-PLAUSIBLE_RADAR = (0.0, 1e3)
-
-_SCL_OF_BIT = (
-    ("dilated_cloud", 1),
-    ("snow", 11),
-    ("cloud_shadow", 3),
-    ("cirrus", 10),
-    ("cloud", 9),
-)
-"""Class of the scene classification that is treated as the bit is: dilated cloud is not clear and not widened again,
-like a defective pixel. Later ones win."""
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES, _PLANAR = 256, 257, 258, 259, 266, 277, 284
+_PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _SIZES, _FORMAT = 317, 322, 323, 324, 325, 339
+_DEFAULTS = {_COMPRESSION: 1, _FILL_ORDER: 1, _SAMPLES: 1, _PLANAR: 1, _PREDICTOR: 1, _FORMAT: 1, _BITS: 1}
+_FIELD_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_DTYPES = {(8, 1): np.uint8, (16, 1): np.uint16, (16, 2): np.int16}
+_DEFLATE = (8, 32946)
+_MOST_TAGS = 1000
+_MOST_TILES = 10_000_000
 
 
-@dataclass(frozen=True)
-class TileBand:
-    """Where one band of a tile is stored, and what its numbers mean.
+@dataclass(frozen=True, eq=False)
+class TileIndex:
+    """Where the tiles of a file lie and how they are packed.
 
     Attributes
     ----------
-    asset : str
-        What the provider calls it, for messages.
-    place : str
-        Path of a file, path inside an archive as GDAL writes it, or address.
-    number : int
-        Band of the file, counted from 1.
-    scale, offset : float
-        Physical value = stored * scale + offset.
-    nodata : float or None
-        Stored number that means no data.
-    grid : GeoBox or None
-        Native grid as the provider tells it; None where only the file does.
+    shape : (int, int)
+        Rows and columns of the raster.
+    bands : int
+    dtype : numpy dtype
+    tile : (int, int)
+        Rows and columns of a tile.
+    planar : bool
+        Whether each band has tiles of its own.
+    differences : bool
+        Whether each number is stored as its difference to the one before.
+    offsets, sizes : int64 array
+        In bytes, a tile; size 0 where a tile was never written.
     """
 
-    asset: str
-    place: str
-    number: int = 1
-    scale: float = 1.0
-    offset: float = 0.0
-    nodata: float | None = None
-    grid: GeoBox | None = None
+    shape: tuple[int, int]
+    bands: int
+    dtype: np.dtype[Any]
+    tile: tuple[int, int]
+    planar: bool
+    differences: bool
+    deflated: bool
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A piece of ground at one time.
+def tile_index(path: Path) -> TileIndex | None:
+    """Index of a file's first image; None for a file of any other layout.
 
-    Attributes
-    ----------
-    id : str
-    bands : mapping of str to TileBand
-        By common band name.
-    qa : TileBand or None
-        Quality band.
-    qa_kind : {"scl", "qa_pixel"} or None
+    The TIFF 6.0 specification (1992), Adobe's supplement on deflate (2002), and BigTIFF.
     """
-
-    id: str
-    bands: Mapping[str, TileBand]
-    qa: TileBand | None = None
-    qa_kind: QaKind | None = None
-
-    @property
-    def any_band(self) -> TileBand:
-        """One of the bands."""
-        return next(iter(self.bands.values()))
-
-
-class TiledSource(Source):
-    """A source whose scenes carry their tiles; of overlapping tiles the first that has data counts.
-
-    Attributes
-    ----------
-    resampling : {"bilinear", "cubic", "nearest"}
-        For bands whose grid is not the run's.
-    """
-
-    resampling: Kernel = "bilinear"
-
-    @abstractmethod
-    def header(self, tile: Tile, band: TileBand) -> RasterFile:
-        """What the file of a band declares; opened once.
-
-        Raises
-        ------
-        SourceError
-            If it cannot be opened.
-        """
-
-    def numbers(
-        self, tile: Tile, bands: Sequence[TileBand], grid: GeoBox, kernel: Kernel, nodata: float | None
-    ) -> NDArray[np.floating]:
-        """Stored numbers of bands of one file on a grid, (band, y, x), see `sinkest.imagery.raster.read_numbers`."""
-        return read_numbers(self.header(tile, bands[0]), [band.number for band in bands], grid, kernel, nodata)
-
-    def looked(self, scene: Scene, tile: Tile, found: Mapping[str, np.ndarray]) -> None:
-        """Take note of what was read of a tile, before tiles are put together."""
-
-    def bands_of(self, scene: Scene) -> tuple[str, ...]:
-        """Bands that all tiles of the scene have."""
-        tiles = scene.extra[TILES]
-        return tuple(band for band in COMMON_BANDS if all(band in tile.bands for tile in tiles))
-
-    def read(self, grid: GeoBox, scene: Scene, bands: Sequence[str]) -> dict[str, np.ndarray]:
-        """Read one block of one scene, see :meth:`Source.read`."""
-        return self.read_with_margin(grid, scene, bands, 0)
-
-    def read_with_margin(self, grid: GeoBox, scene: Scene, bands: Sequence[str], margin: int) -> dict[str, np.ndarray]:
-        """Read as :meth:`Source.read_with_margin` does; only the quality band is read across the block's border."""
-        self.check_bands(bands)
-        wide = grid.pad(margin) if margin else grid
-        inner = tuple(slice(margin, margin + length) for length in grid.shape.yx)
-        out = {band: np.full(grid.shape.yx, np.nan, dtype=np.float32) for band in bands}
-        kind = None if scene.is_radar else self.qa_kind
-        if kind is not None:
-            out[QA] = np.full(wide.shape.yx, QA_FILL[kind], dtype=QA_DTYPE[kind])
-        taken = np.zeros(wide.shape.yx, dtype=bool)
-        for tile in scene.extra[TILES]:
-            found = self.tile_block(tile, grid, wide, bands, kind)
-            if found is None:
-                continue
-            self.looked(scene, tile, found)
-            new = np.zeros(wide.shape.yx, dtype=bool)
-            if kind is not None:
-                new[:] = found[QA] != QA_FILL[kind]
-            else:
-                new[inner] = np.logical_or.reduce([np.isfinite(found[band]) for band in bands])
-            new &= ~taken
-            if kind is not None:
-                out[QA][new] = found[QA][new]
-            for band in bands:
-                out[band][new[inner]] = found[band][new[inner]]
-            taken |= new
-        for band in bands:
-            self._check_plausible(scene, band, out[band])
-        return out
-
-    def tile_block(
-        self, tile: Tile, grid: GeoBox, wide: GeoBox, bands: Sequence[str], kind: QaKind | None
-    ) -> dict[str, np.ndarray] | None:
-        """One block of a tile: bands on ``grid``, the quality band on ``wide``; None where they do not meet."""
-        if not meets(self.native_grid(tile, tile.any_band), wide):
+    with path.open("rb") as file:
+        try:
+            tags = _tags(file)
+        except (struct.error, ValueError, KeyError, OSError, OverflowError, MemoryError):
             return None
-        found = self._values(tile, bands, grid)
-        if kind is not None:
-            found[QA] = self._codes(tile, wide, kind, found)
-        return found
-
-    def native_grid(self, tile: Tile, band: TileBand) -> GeoBox:
-        """Grid of a band as the provider tells it, else as its file does."""
-        return band.grid if band.grid is not None else self.header(tile, band).grid
-
-    def _values(self, tile: Tile, bands: Sequence[str], grid: GeoBox) -> dict[str, np.ndarray]:
-        """Physical values of bands; those in one file are read together."""
-        by_file: dict[tuple[str, float | None], list[str]] = {}
-        for name in bands:
-            by_file.setdefault((tile.bands[name].place, tile.bands[name].nodata), []).append(name)
-        values: dict[str, np.ndarray] = {}
-        for (_, nodata), names in by_file.items():
-            stored = self.numbers(tile, [tile.bands[name] for name in names], grid, self.resampling, nodata)
-            for name, one in zip(names, stored, strict=True):
-                band = tile.bands[name]
-                with np.errstate(over="ignore", invalid="ignore"):
-                    values[name] = (one.astype(np.float64) * band.scale + band.offset).astype(np.float32)
-        return values
-
-    def _codes(self, tile: Tile, grid: GeoBox, kind: QaKind, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        if tile.qa is None or tile.qa_kind is None:
-            raise SourceError("products.no_quality", kind="missing", tile=tile.id)
-        stored = self.numbers(tile, [tile.qa], grid, "nearest", tile.qa.nodata)[0]
-        blank = ~np.isfinite(stored)
-        codes = np.where(blank, QA_FILL[tile.qa_kind], stored)
-        limits = np.iinfo(QA_DTYPE[tile.qa_kind])
-        odd = (codes != np.round(codes)) | (codes < limits.min) | (codes > limits.max)
-        if odd.any():
-            raise SourceError(
-                "products.quality_values",
-                kind="mismatch",
-                tile=tile.id,
-                asset=tile.qa.asset,
-                given=f"{codes[odd][0]:g}",
-                qa_kind=tile.qa_kind,
-            )
-        codes = codes.astype(QA_DTYPE[tile.qa_kind])
-        return scl_of_bits(codes) if (tile.qa_kind, kind) == ("qa_pixel", "scl") else codes
-
-    def _check_plausible(self, scene: Scene, band: str, values: np.ndarray) -> None:
-        low, high = PLAUSIBLE_RADAR if scene.is_radar else PLAUSIBLE_REFLECTANCE
-        block = values[::4, ::4]
-        beyond = int((block < low).sum() + (block > high).sum())
-        if beyond > int(np.isfinite(block).sum()) / 2:
-            raise SourceError(
-                "products.implausible",
-                kind="mismatch",
-                scene=scene.id,
-                band=band,
-                value=f"{float(np.nanmedian(block)):.4g}",
-                low=f"{low:g}",
-                high=f"{high:g}",
-                policy=scene.offset_policy,
-            )
+    if tags is None or not {_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _SIZES} <= set(tags):
+        return None
+    first = {tag: values[0] for tag, values in tags.items()}
+    bands = first[_SAMPLES]
+    kinds = {(bits, form) for bits in tags[_BITS] for form in tags[_FORMAT]}
+    dtype = _DTYPES.get(kinds.pop()) if len(kinds) == 1 else None
+    usual = first[_COMPRESSION] in (1, *_DEFLATE) and first[_PREDICTOR] in (1, 2) and first[_FILL_ORDER] == 1
+    shape, tile = (first[_HEIGHT], first[_WIDTH]), (first[_TILE_HEIGHT], first[_TILE_WIDTH])
+    if dtype is None or not usual or min(*shape, *tile, bands) < 1:
+        return None
+    planar = first[_PLANAR] == 2
+    expected = _count(shape[0], tile[0]) * _count(shape[1], tile[1]) * (bands if planar else 1)
+    offsets, sizes = (np.array(tags[tag], dtype=np.int64) for tag in (_OFFSETS, _SIZES))
+    if not len(offsets) == len(sizes) == expected:
+        return None
+    kept = (first[_PREDICTOR] == 2, first[_COMPRESSION] in _DEFLATE)
+    return TileIndex(shape, bands, np.dtype(dtype), tile, planar, *kept, offsets, sizes)
 
 
-def scl_of_bits(qa: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Write Landsat's QA_PIXEL as classes of Sentinel-2, so that scenes of both can be masked by one rule.
+def _tags(file: IO[bytes]) -> dict[int, tuple[int, ...]] | None:
+    """Tags of the first directory of a little-endian file; None for what is no such file."""
+    head = file.read(16)
+    big = head[:4] == b"II\x2b\x00"
+    if not big and head[:4] != b"II\x2a\x00":
+        return None
+    entry, pointer, count = ("<HHQ8s", "<Q", "<Q") if big else ("<HHI4s", "<I", "<H")
+    file.seek(struct.unpack_from(pointer, head, 8 if big else 4)[0])
+    (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
+    if entries > _MOST_TAGS:
+        return None
+    step = struct.calcsize(entry)
+    table = file.read(entries * step)
+    tags: dict[int, tuple[int, ...]] = {tag: (value,) for tag, value in _DEFAULTS.items()}
+    for k in range(entries):
+        tag, kind, number, inline = struct.unpack_from(entry, table, k * step)
+        if kind not in _FIELD_TYPES or number > _MOST_TILES:
+            continue
+        form = f"<{number}{_FIELD_TYPES[kind]}"
+        size = struct.calcsize(form)
+        if size > len(inline):
+            file.seek(struct.unpack(pointer, inline)[0])
+            inline = file.read(size)
+        tags[tag] = struct.unpack_from(form, inline)
+    return tags
 
-    What counts as clear, as not clear and as a cloud to be widened is the same by either, see
-    `sinkest.imagery.sensors`; clear land becomes 5 "not vegetated", for the bits do not tell vegetation.
+
+def read_tiles(
+    path: Path,
+    index: TileIndex,
+    bands: Sequence[int],
+    corner: tuple[int, int],
+    out: NDArray[Any],
+    blank: float,
+    wanted: NDArray[np.bool_] | None = None,
+) -> None:
+    """Read a window of some bands.
+
+    Parameters
+    ----------
+    path : Path
+    index : TileIndex
+        Of this file.
+    bands : sequence of int
+        Counted from 1.
+    corner : (int, int)
+        Row and column of the window's first pixel.
+    out : array (band, y, x) of the file's type
+        Filled; the window must lie inside the raster.
+    blank : number
+        What tiles hold that were never written.
+    wanted : bool array (y, x), optional
+        Tiles without a wanted pixel are not read, and ``out`` keeps there what it held.
+
+    Raises
+    ------
+    OSError, ValueError, deflate.DeflateError
+        If a tile cannot be read or unpacked.
     """
-    bits = qa.astype(np.uint16)
-    out = np.full(bits.shape, 5, dtype=np.uint8)
-    out[_has(bits, "water")] = 6
-    for name, code in _SCL_OF_BIT:
-        out[_has(bits, name)] = code
-    out[_has(bits, "fill")] = QA_FILL["scl"]
-    return out
+    samples = np.array(bands, dtype=np.int64) - 1
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        for row, rows, its_rows in _cut(corner[0], out.shape[1], index.tile[0]):
+            for col, cols, its_cols in _cut(corner[1], out.shape[2], index.tile[1]):
+                if wanted is not None and not wanted[rows, cols].any():
+                    continue
+                place = row * _count(index.shape[1], index.tile[1]) + col
+                _fill(handle, index, place, samples, out[:, rows, cols], (its_rows.start, its_cols.start), blank)
+    finally:
+        os.close(handle)
 
 
-def _has(bits: NDArray[np.uint16], name: str) -> NDArray[np.bool_]:
-    return (bits & np.uint16(1 << QA_PIXEL_BITS[name])) != 0
+def _fill(
+    handle: int,
+    index: TileIndex,
+    place: int,
+    samples: NDArray[np.int64],
+    out: NDArray[Any],
+    corner: tuple[int, int],
+    blank: float,
+) -> None:
+    """Unpack the part of a tile that ``out`` covers, in all its bands."""
+    if not index.planar:
+        _unpack_into(_tile(handle, index, place), index.bands, samples, out, corner, index, blank)
+        return
+    plane = len(index.offsets) // index.bands
+    for k, sample in enumerate(samples):
+        stored = _tile(handle, index, sample * plane + place)
+        _unpack_into(stored, 1, np.zeros(1, np.int64), out[k : k + 1], corner, index, blank)
+
+
+def _unpack_into(
+    stored: NDArray[Any] | None,
+    width: int,
+    samples: NDArray[np.int64],
+    out: NDArray[Any],
+    corner: tuple[int, int],
+    index: TileIndex,
+    blank: float,
+) -> None:
+    if stored is None:
+        out[:] = blank
+    else:
+        _unpack(stored.reshape(index.tile[0], -1), width, samples, index.differences, *corner, out)
+
+
+def _tile(handle: int, index: TileIndex, place: int) -> NDArray[Any] | None:
+    """Numbers of a tile as packed; None for a tile that was never written."""
+    size, whole = int(index.sizes[place]), index.tile[0] * index.tile[1] * index.dtype.itemsize
+    whole *= 1 if index.planar else index.bands
+    if size == 0:
+        return None
+    packed = _read_at(handle, size, int(index.offsets[place]))
+    unpacked = deflate.zlib_decompress(packed, whole) if index.deflated else bytearray(packed)
+    if len(packed) != size or len(unpacked) != whole:
+        raise ValueError(f"tile {place}: {len(unpacked)} bytes of {whole}")
+    return np.frombuffer(unpacked, dtype=index.dtype)
+
+
+def _read_at_position(handle: int, size: int, offset: int) -> bytes:
+    os.lseek(handle, offset, os.SEEK_SET)
+    return os.read(handle, size)
+
+
+_read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _read_at_position)
+
+
+def _cut(first: int, length: int, tile: int) -> list[tuple[int, slice, slice]]:
+    """Tiles along an axis that a window meets: number, where in the window, and where in the tile."""
+    found = []
+    for number in range(first // tile, (first + length - 1) // tile + 1):
+        start, stop = max(first, number * tile), min(first + length, (number + 1) * tile)
+        found.append((number, slice(start - first, stop - first), slice(start - number * tile, stop - number * tile)))
+    return found
+
+
+def _count(length: int, tile: int) -> int:
+    return -(-length // tile)
+
+
+@njit(nogil=True, cache=True)
+def _unpack(stored, width, samples, differences, top, left, out):  # type: ignore[no-untyped-def]
+    """Part the bands that lie interleaved in each row; where they are differences, sum them up."""
+    for r in range(out.shape[1]):
+        for s in range(samples.size):
+            row, into = stored[top + r, samples[s] :], out[s, r]
+            if not differences:
+                for c in range(into.size):
+                    into[c] = row[(left + c) * width]
+                continue
+            total = into.dtype.type(0)
+            for c in range(left):
+                total = into.dtype.type(total + row[c * width])
+            for c in range(into.size):
+                total = into.dtype.type(total + row[(left + c) * width])
+                into[c] = total
