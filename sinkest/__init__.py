@@ -1,3 +1,20 @@
 """sinkest: from a year of satellite imagery and field plots to a statement on forests, carbon and wetlands."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sinkest.opened import OpenRun, open_run
+
 __version__ = "0.1.0"
+__all__ = ["OpenRun", "__version__", "open_run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what opens runs when it is first asked for: the command line has to answer at once."""
+    if name in ("OpenRun", "open_run"):
+        from sinkest import opened
+
+        return getattr(opened, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

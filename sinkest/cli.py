@@ -16,8 +16,11 @@ from typing import Any, Literal
 import click
 
 from sinkest import __version__
+from sinkest import cliparameters as options
 from sinkest.clicktexts import spoken
+from sinkest.clicommon import common_options, completion_script
 from sinkest.errors import SinkestError
+from sinkest.manner import Manner, answer, complain, manner, set_manner
 from sinkest.messages import LANGUAGES, set_language, text
 
 DIFFERENT = 1
@@ -29,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``sinkest`` command."""
     given = sys.argv[1:] if arguments is None else arguments
     set_language(_language(given))
+    set_manner(given)
     with spoken(), _stoppable():
         _obey(given)
 
@@ -39,19 +43,23 @@ def _obey(given: list[str]) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as problem:
-        problem.show()
+        if manner().json:
+            complain("cli.usage", problem.format_message(), WRONG_INPUT)
+        else:
+            problem.show()
         sys.exit(WRONG_INPUT)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(text("cli.interrupted"), err=True)
+        complain("cli.interrupted", text("cli.interrupted"), INTERRUPTED)
         sys.exit(INTERRUPTED)
     except SinkestError as problem:
-        click.echo(f"{text('cli.error')} {problem}", err=True)
+        complain(problem.key, str(problem), problem.exit_code, text("cli.error"))
         sys.exit(problem.exit_code)
     except MemoryError:
-        click.echo(f"{text('cli.error')} {text('trust.out_of_memory')}", err=True)
+        complain("trust.out_of_memory", text("trust.out_of_memory"), WRONG_INPUT, text("cli.error"))
         sys.exit(WRONG_INPUT)
     except OSError as problem:
-        click.echo(f"{text('cli.error')} {text('trust.system_refused', reason=problem)}", err=True)
+        told = text("trust.system_refused", reason=problem)
+        complain("trust.system_refused", told, WRONG_INPUT, text("cli.error"))
         sys.exit(WRONG_INPUT)
 
 
@@ -93,15 +101,13 @@ def build() -> click.Group:
     """Make the command group in the language in force."""
     group = _InOrder("sinkest", help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
     group.options_metavar, group.subcommand_metavar = text("cli.options"), text("cli.command")
-    group.params.append(
-        click.Option(["--lang"], type=click.Choice(LANGUAGES), expose_value=False, help=text("cli.lang_help"))
-    )
-    group.params.append(_version())
+    group.params += [*common_options(), _version()]
     for name, function, parameters in _COMMANDS:
         command = click.Command(name, callback=function, help=text(f"cli.{name}_help"), no_args_is_help=False)
         command.options_metavar = text("cli.options")
         for decorate in parameters:
             command.params.append(decorate())
+        command.params += common_options()
         group.add_command(command)
     return group
 
@@ -117,147 +123,69 @@ def _version() -> click.Option:
     )
 
 
-# -- parameters -----------------------------------------------------------------------------------------------------
-
-
-def _path(name: str, *, default: str | None = None) -> Callable[[], click.Parameter]:
-    def make() -> click.Parameter:
-        # A default of None would count as one that is given.
-        more: dict[str, Any] = {} if default is None else {"default": default}
-        return click.Argument([name], type=click.Path(path_type=Path), required=default is None, **more)
-
-    return make
-
-
-def _word(name: str, *, default: str | None = None) -> Callable[[], click.Parameter]:
-    return lambda: click.Argument([name], required=default is None, default=default)
-
-
-def _workers() -> click.Parameter:
-    return click.Option(["--workers"], type=click.IntRange(1, 256), help=text("cli.workers_help"))
-
-
-def _block_size() -> click.Parameter:
-    return click.Option(["--block-size"], type=click.IntRange(128), help=text("cli.block_size_help"))
-
-
-def _accept_provisional() -> click.Parameter:
-    return click.Option(["--accept-provisional"], is_flag=True, help=text("cli.accept_provisional_help"))
-
-
-def _resolution() -> click.Parameter:
-    return click.Option(["--resolution"], type=click.FloatRange(10, 1000), help=text("cli.resolution_help"))
-
-
-def _sample_parameters() -> list[Callable[[], click.Parameter]]:
-    """Parameters of ``sample``; a None tells the drawing to take its own default."""
-    options: list[tuple[list[str], Any]] = [
-        (["--out"], click.Path(path_type=Path)),
-        (["--count"], click.IntRange(1)),
-        (["--se"], click.FloatRange(0, 50, min_open=True)),
-        (["--strata"], click.Choice(("classes", "groups"))),
-        (["--allocation"], click.Choice(("equal", "proportional", "neyman", "power"))),
-        (["--minimum"], click.IntRange(2)),
-        (["--spacing", "spacing_m"], click.FloatRange(0, min_open=True)),
-        (["--design"], click.Choice(("systematic", "random"))),
-        (["--seed"], click.IntRange(0)),
-    ]
-
-    def option(names: list[str], kind: click.ParamType) -> Callable[[], click.Parameter]:
-        return lambda: click.Option(names, type=kind, help=text(f"sample.{names[0].removeprefix('--')}_help"))
-
-    return [
-        _path("config"),
-        lambda: click.Argument(["kind"], type=click.Choice(("reference", "plots"))),
-        *(option(names, kind) for names, kind in options),
-    ]
-
-
-def _series_parameters() -> list[Callable[[], click.Parameter]]:
-    return [
-        lambda: click.Argument(["runs"], type=click.Path(path_type=Path), nargs=-1, required=True),
-        lambda: click.Option(["--zone"], default="all", help=text("cli.series_zone_help")),
-        lambda: click.Option(["--quantity", "quantities"], multiple=True, help=text("cli.series_quantity_help")),
-        lambda: click.Option(["--out"], type=click.Path(path_type=Path), help=text("cli.series_out_help")),
-    ]
-
-
-def _gedi_parameters() -> list[Callable[[], click.Parameter]]:
-    return [
-        lambda: click.Argument(["files"], type=click.Path(path_type=Path), nargs=-1, required=True),
-        lambda: click.Option(["--out"], type=click.Path(path_type=Path), required=True, help=text("cli.gedi_out_help")),
-        lambda: click.Option(["--aoi"], type=click.Path(path_type=Path), help=text("cli.gedi_aoi_help")),
-        lambda: click.Option(["--all", "keep_all"], is_flag=True, help=text("cli.gedi_all_help")),
-    ]
-
-
 # -- commands -------------------------------------------------------------------------------------------------------
 
 
 def demo(folder: Path, resolution: float | None, workers: int | None, block_size: int | None) -> None:
     """Simulate field tables, then run the virtual city."""
     from sinkest.demo import prepare
-    from sinkest.terminal import listen
+    from sinkest.listeners import listen
 
     with listen() as progress:
         config = prepare(folder, resolution)
-        _run(config, "report", progress, workers, block_size)
+        _run(config, "report", progress, workers=workers, block_size=block_size)
 
 
 def init(folder: Path) -> None:
     """Write a project folder to start from."""
     from sinkest.project import write_project
 
-    for path in write_project(folder):
-        click.echo(str(path))
-    click.echo(text("cli.init_next", folder=folder))
+    files = write_project(folder)
+    answer(
+        lambda: _lines(*files, text("cli.init_next", folder=folder)), lambda: {"files": files}, lambda: _lines(*files)
+    )
 
 
 def check(config: Path) -> None:
     """Validate everything and print what would be done."""
+    from sinkest import answers
     from sinkest.check import check_run
     from sinkest.terminal import show_check
 
     plan = check_run(config)
-    show_check(plan)
+    answer(lambda: show_check(plan), lambda: answers.of_plan(plan), lambda: _lines(*plan.problems))
     if plan.problems:
         sys.exit(WRONG_INPUT)
 
 
 def _stage_command(until: str) -> Callable[..., None]:
-    def command(config: Path, workers: int | None, block_size: int | None, accept_provisional: bool = False) -> None:
-        from sinkest.terminal import listen
+    def command(config: Path, **given: Any) -> None:
+        from sinkest.listeners import listen
 
         with listen() as progress:
-            _run(config, until, progress, workers, block_size, accept_provisional)
+            _run(config, until, progress, **given)
 
     return command
 
 
-def _run(
-    config: Path,
-    until: str,
-    progress: Any,
-    workers: int | None,
-    block_size: int | None,
-    accept_provisional: bool = False,
-) -> None:
+def _run(config: Path, until: str, progress: Any, **given: Any) -> None:
+    from sinkest import answers
     from sinkest.terminal import show_summary
     from sinkest.workflow import run
 
-    store = run(
-        config,
-        until=until,
-        progress=progress,
-        workers=workers,
-        block_size=block_size,
-        accept_provisional=accept_provisional,
-    )
+    store = run(config, until=until, progress=progress, **given)
     progress.close()
+    folder = store.folder(until)
     if until == "report":
-        show_summary(store.root)
+        answer(lambda: show_summary(store.root), lambda: answers.of_run(store.root), lambda: _lines(folder))
     else:
-        click.echo(text("cli.stage_done", stage=until, folder=store.folder(until)))
+        told = text("cli.stage_done", stage=until, folder=folder)
+        answer(lambda: _lines(told), lambda: {"stage": until, "folder": folder}, lambda: _lines(folder))
+
+
+def _lines(*shown: object) -> None:
+    for line in shown:
+        click.echo(str(line))
 
 
 def sample(config: Path, kind: Literal["reference", "plots"], out: Path | None, **given: Any) -> None:
@@ -265,26 +193,29 @@ def sample(config: Path, kind: Literal["reference", "plots"], out: Path | None, 
     from sinkest.sample import draw
 
     drawn = draw(config, kind, out, given)
-    for message in drawn.told:
-        click.echo(str(message))
-    for path in drawn.files:
-        click.echo(str(path))
+    answer(
+        lambda: _lines(*drawn.told, *drawn.files),
+        lambda: {"files": drawn.files, "told": drawn.told},
+        lambda: _lines(*drawn.files),
+    )
 
 
 def show(run: Path) -> None:
     """Print the summary of a finished run."""
+    from sinkest import answers
     from sinkest.terminal import show_summary
 
-    show_summary(run)
+    answer(lambda: show_summary(run), lambda: answers.of_run(run))
 
 
 def explain(run: Path, quantity: str, zone: str) -> None:
     """Print the chain of a number."""
+    from sinkest import answers
     from sinkest.explain import explain as chain_of
     from sinkest.messages import current_language
 
-    for line in chain_of(run, quantity, zone).lines(current_language()):
-        click.echo(line)
+    found = chain_of(run, quantity, zone)
+    answer(lambda: _lines(*found.lines(current_language())), lambda: answers.of_explanation(found))
 
 
 def series(runs: tuple[Path, ...], zone: str, quantities: tuple[str, ...], out: Path | None) -> None:
@@ -294,9 +225,10 @@ def series(runs: tuple[Path, ...], zone: str, quantities: tuple[str, ...], out: 
     from sinkest.terminal import show_series
 
     found = series_of(runs, quantities=quantities, zone=zone)
-    show_series(runs, found)
     if out is not None:
         write_bytes(out, found.to_csv(index=False).encode("utf-8-sig"))
+    answer(lambda: show_series(runs, found), lambda: found.to_dict("records"))
+    if out is not None and manner() == Manner():
         click.echo(text("series.written", file=out))
 
 
@@ -304,9 +236,8 @@ def gedi(files: tuple[Path, ...], out: Path, aoi: Path | None, keep_all: bool) -
     """Make a table of shots from GEDI granules."""
     from sinkest.shots import gather
 
-    for message in gather(files, out, aoi, keep_all):
-        click.echo(str(message))
-    click.echo(str(out))
+    told = list(gather(files, out, aoi, keep_all))
+    answer(lambda: _lines(*told, out), lambda: {"file": out, "told": told}, lambda: _lines(out))
 
 
 def verify(run: Path) -> None:
@@ -314,84 +245,112 @@ def verify(run: Path) -> None:
     from sinkest.runstore import RunStore
 
     problems = RunStore(run).verify()
-    for problem in problems:
-        click.echo(text(problem.key, path=problem.path))
+    found = [{"kind": problem.kind, "path": problem.path} for problem in problems]
+    changed = [text(problem.key, path=problem.path) for problem in problems]
+    told = changed or [text("cli.verify_ok", run=run)]
+    answer(lambda: _lines(*told), lambda: {"run": run, "ok": not found, "problems": found}, lambda: _lines(*changed))
     if problems:
-        click.echo(text("cli.verify_failed", count=len(problems), run=run), err=True)
+        complain("cli.verify_failed", text("cli.verify_failed", count=len(problems), run=run), DIFFERENT)
         sys.exit(DIFFERENT)
-    click.echo(text("cli.verify_ok", run=run))
+
+
+def compare(first: Path, second: Path, zone: str, quantities: tuple[str, ...]) -> None:
+    """Hold two runs against each other."""
+    from sinkest import answers
+    from sinkest.compare import compare as comparison_of
+    from sinkest.terminalruns import show_comparison
+
+    found = comparison_of(first, second, quantities=quantities, zone=zone)
+    answer(lambda: show_comparison(first, second, found), lambda: answers.of_comparison(found))
+
+
+def runs(folder: Path) -> None:
+    """List runs with their verdicts."""
+    from sinkest import answers
+    from sinkest.runlist import list_runs
+    from sinkest.terminalruns import show_runs
+
+    found = list_runs(folder)
+    answer(lambda: show_runs(folder, found), lambda: answers.of_runs(found), lambda: _lines(*(r.folder for r in found)))
+
+
+def completion(shell: str) -> None:
+    """Print the script that completes words in a shell."""
+    click.echo(completion_script(build(), shell))
 
 
 def replay(manifest: Path, out: Path, inputs: Path | None, workers: int | None, block_size: int | None) -> None:
     """Repeat a run from its manifest and compare every output."""
+    from sinkest.listeners import listen
     from sinkest.replay import replay as again
-    from sinkest.terminal import listen
 
     with listen() as progress:
         found = again(manifest, out, progress=progress, inputs=inputs, workers=workers, block_size=block_size)
-    for name in found.same:
-        click.echo(text("trust.replay_same", path=name))
-    for problem in found.different:
-        click.echo(text(f"trust.replay_{problem.kind}", path=problem.path))
-    if found.different:
-        click.echo(text("trust.replay_unequal", run=found.folder, count=len(found.different)), err=True)
+    changed = [text(f"trust.replay_{problem.kind}", path=problem.path) for problem in found.different]
+    told = [*(text("trust.replay_same", path=name) for name in found.same), *changed]
+    if not changed:
+        told.append(text("trust.replay_equal", run=found.folder, count=len(found.same)))
+    listed = [{"kind": problem.kind, "path": problem.path} for problem in found.different]
+    answer(
+        lambda: _lines(*told),
+        lambda: {"folder": found.folder, "same": found.same, "different": listed},
+        lambda: _lines(*changed),
+    )
+    if changed:
+        complain("trust.replay_unequal", text("trust.replay_unequal", run=found.folder, count=len(changed)), DIFFERENT)
         sys.exit(DIFFERENT)
-    click.echo(text("trust.replay_equal", run=found.folder, count=len(found.same)))
-
-
-def _replay_parameters() -> list[Callable[[], click.Parameter]]:
-    return [
-        _path("manifest"),
-        lambda: click.Option(
-            ["--out"], type=click.Path(path_type=Path), required=True, help=text("cli.replay_out_help")
-        ),
-        lambda: click.Option(["--inputs"], type=click.Path(path_type=Path), help=text("cli.replay_inputs_help")),
-        _workers,
-        _block_size,
-    ]
 
 
 def bundle(run: Path, out: Path | None) -> None:
     """Put a finished run into one archive."""
     from sinkest.bundle import bundle as pack
 
-    click.echo(str(pack(run, out)))
-
-
-def _bundle_parameters() -> list[Callable[[], click.Parameter]]:
-    return [
-        _path("run"),
-        lambda: click.Option(["--out"], type=click.Path(path_type=Path), help=text("cli.replay_out_help")),
-    ]
+    file = pack(run, out)
+    answer(lambda: _lines(file), lambda: {"file": file})
 
 
 def doctor() -> None:
     """Tell what of the machine and its accounts is ready."""
+    from sinkest import answers
     from sinkest.doctor import examine
     from sinkest.terminal import show_doctor
 
-    show_doctor(examine())
+    found = examine()
+    answer(lambda: show_doctor(found), lambda: answers.of_findings(found))
 
 
-_RUN_OPTIONS: list[Callable[[], click.Parameter]] = [_path("config"), _workers, _block_size]
-_FINAL_OPTIONS = [*_RUN_OPTIONS, _accept_provisional]
-_COMMANDS: list[tuple[str, Callable[..., None], list[Callable[[], click.Parameter]]]] = [
-    ("demo", demo, [_path("folder", default="sinkest-demo"), _resolution, _workers, _block_size]),
-    ("init", init, [_path("folder")]),
-    ("check", check, [_path("config")]),
+_RUN_OPTIONS: list[options.Parameter] = [
+    options.path("config"),
+    options.workers,
+    options.block_size,
+    options.memory,
+    options.scheduler,
+]
+_FINAL_OPTIONS = [*_RUN_OPTIONS, options.accept_provisional]
+_COMMANDS: list[tuple[str, Callable[..., None], list[options.Parameter]]] = [
+    (
+        "demo",
+        demo,
+        [options.path("folder", default="sinkest-demo"), options.resolution, options.workers, options.block_size],
+    ),
+    ("init", init, [options.path("folder")]),
+    ("check", check, [options.path("config")]),
     ("run", _stage_command("report"), _FINAL_OPTIONS),
     ("compose", _stage_command("compose"), _RUN_OPTIONS),
     ("train", _stage_command("train"), _RUN_OPTIONS),
     ("map", _stage_command("map"), _RUN_OPTIONS),
     ("estimate", _stage_command("estimate"), _FINAL_OPTIONS),
     ("report", _stage_command("report"), _FINAL_OPTIONS),
-    ("sample", sample, _sample_parameters()),
-    ("show", show, [_path("run")]),
-    ("explain", explain, [_path("run"), _word("quantity"), _word("zone", default="all")]),
-    ("series", series, _series_parameters()),
-    ("gedi", gedi, _gedi_parameters()),
-    ("verify", verify, [_path("run")]),
-    ("replay", replay, _replay_parameters()),
-    ("bundle", bundle, _bundle_parameters()),
+    ("sample", sample, options.sample_parameters()),
+    ("show", show, [options.path("run")]),
+    ("explain", explain, [options.path("run"), options.word("quantity"), options.word("zone", default="all")]),
+    ("series", series, options.series_parameters()),
+    ("gedi", gedi, options.gedi_parameters()),
+    ("compare", compare, options.compare_parameters()),
+    ("runs", runs, [options.path("folder", default=".")]),
+    ("verify", verify, [options.path("run")]),
+    ("replay", replay, options.replay_parameters()),
+    ("bundle", bundle, options.bundle_parameters()),
     ("doctor", doctor, []),
+    ("completion", completion, [options.shell]),
 ]

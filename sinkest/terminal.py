@@ -1,26 +1,16 @@
-"""What the terminal shows: progress, summary, plan, findings. Plain text where the output is no terminal."""
+"""What the terminal shows of results: summary, series, plan, findings. Plain text where the output is no terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-from sinkest.messages import Message, current_language, text
+from sinkest.messages import current_language, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,60 +19,6 @@ if TYPE_CHECKING:
     from sinkest.doctor import Finding
 
 _COLOURS = {"ready": "green", "limited": "yellow", "missing": "red"}
-
-
-class Bars:
-    """Progress bars on standard error; without a terminal one line a stage."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._progress.start()
-
-    def begin(self, stage: str, total: int) -> None:
-        """Start a stage of ``total`` steps."""
-        name = text(f"cli.stage_{stage}")
-        self._task = self._progress.add_task(name, total=total)
-        if not self._console.is_terminal:
-            self._console.print(f"{name} ...", markup=False, highlight=False)
-
-    def advance(self, steps: int) -> None:
-        """Count finished steps."""
-        if self._task is not None:
-            self._progress.advance(self._task, steps)
-
-    def end(self, stage: str) -> None:
-        """Finish a stage."""
-        if self._task is not None:
-            task = self._progress.tasks[self._progress.task_ids.index(self._task)]
-            self._progress.update(self._task, completed=task.total)
-
-    def say(self, message: Message) -> None:
-        """Print a message above the bars."""
-        self._console.print(str(message), markup=False, highlight=False)
-
-    def close(self) -> None:
-        """Take the bars down."""
-        self._progress.stop()
-
-
-@contextmanager
-def listen() -> Iterator[Bars]:
-    """Bars for the time of a run."""
-    bars = Bars(Console(stderr=True))
-    try:
-        yield bars
-    finally:
-        bars.close()
 
 
 def show_summary(run: Path) -> None:
@@ -109,10 +45,15 @@ def show_summary(run: Path) -> None:
     for head in heads:
         # a figure may go on to a second line, never lose a digit
         table.add_column(head, justify="left" if head == heads[0] else "right", overflow="fold")
-    for row in summary(data, language):
+    rows = summary(data, language)
+    for row in rows:
         estimate = row.estimate if row.interval == MISSING else f"{row.estimate}\n{row.interval}"
         table.add_row(*(escape(cell) for cell in (row.label, estimate, row.target, row.verdict)))
     console.print(table)
+    for row in rows:
+        if row.settling:
+            told = text("terminal.settling", name=row.label, target=row.target, settling=row.settling)
+            console.print(told, markup=False, highlight=False)
     page = store.folder(NAME) / PAGE
     console.print(text("terminal.report_at", file=page), markup=False, highlight=False, soft_wrap=True)
 

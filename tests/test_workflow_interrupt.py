@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sinkest.runstore import RunStore
-from sinkest.terminal import Bars
+from sinkest.listeners import Lines
 from tests.kill_resume import is_sound, kill_after
 from tests.project_fixture import CONFIG, STAGES, call, edit, outputs, run_folder, sealed_stages
 
@@ -35,20 +35,20 @@ def others(run: Path, stage: str) -> dict[str, str]:
 
 def interrupt_in(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Ctrl-C come when a stage tells its first finished step."""
-    begin, advance = Bars.begin, Bars.advance
+    begin, advance = Lines.begin, Lines.advance
     current: list[str] = []
 
-    def remembered(self: Bars, name: str, total: int) -> None:
+    def remembered(self: Lines, name: str, total: int) -> None:
         current.append(name)
         begin(self, name, total)
 
-    def interrupted(self: Bars, steps: int) -> None:
+    def interrupted(self: Lines, steps: int) -> None:
         if current[-1] == stage:
             raise KeyboardInterrupt
         advance(self, steps)
 
-    monkeypatch.setattr(Bars, "begin", remembered)
-    monkeypatch.setattr(Bars, "advance", interrupted)
+    monkeypatch.setattr(Lines, "begin", remembered)
+    monkeypatch.setattr(Lines, "advance", interrupted)
 
 
 @pytest.mark.parametrize("stage", STAGES)

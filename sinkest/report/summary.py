@@ -21,6 +21,7 @@ class SummaryRow(NamedTuple):
     interval: str
     target: str
     verdict: str
+    settling: str = ""
 
 
 def summary(data: ReportData, language: str) -> list[SummaryRow]:
@@ -76,4 +77,5 @@ def _target(row: TargetRow, language: str) -> SummaryRow:
     verdict = row.verdict_shown[language]
     if row.probability is not None:
         verdict = f"{verdict} (P {row.probability_shown})"
-    return SummaryRow(row.name[language], estimate, row.interval_shown[language] or MISSING, target, verdict)
+    settling = "" if row.settling_shown is None else row.settling_shown[language]
+    return SummaryRow(row.name[language], estimate, row.interval_shown[language] or MISSING, target, verdict, settling)
