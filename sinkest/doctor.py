@@ -201,10 +201,7 @@ def _token(account: Account) -> Message:
 
 
 def _account(client: Client) -> Message:
-    import ee
-
-    client.connect()
-    return Message.of("earthengine.account_ready", count=len(ee.ApiFunction.allSignatures()))
+    return Message.of("earthengine.account_ready", count=client.algorithms())
 
 
 def _compute(client: Client) -> Message:

@@ -210,6 +210,17 @@ class Client:
         self.connect()
         return self._persist(lambda: self._value(computed), "value:compute")
 
+    def algorithms(self) -> int:
+        """How many algorithms the service offers to this account; asked for anew at each call.
+
+        Raises
+        ------
+        SourceError
+            If the account is not let in.
+        """
+        self.connect()
+        return len(self._persist(ee.data.getAlgorithms, "algorithms"))
+
     # -- one request ----------------------------------------------------------------------------------------------
 
     def _tile(self, image: ee.Image, bands: Sequence[str], grid: GeoBox) -> Floats:

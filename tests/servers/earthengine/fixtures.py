@@ -41,9 +41,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, **limits: int) -> Iterator[Served]:
-    """A server with a world of its own."""
-    world = build()
+def serving(folder: Path, world: World | None = None, **limits: int) -> Iterator[Served]:
+    """A server, with a world of its own unless one is given."""
+    world = world or build()
     with EarthEngineServer(world.store, **limits) as server:
         yield Served(world, server, write_key(folder, server), [])
 

@@ -240,6 +240,11 @@ FUNCTIONS |= {
 }
 
 
+@function("Number.add")
+def add_numbers(store: Any, left: float, right: float) -> float:
+    return left + right
+
+
 @function("Image.reduce")
 def reduce_bands(store: Any, image: Any, reducer: Reducer) -> Image:
     values = as_image(image)
