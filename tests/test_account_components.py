@@ -72,7 +72,7 @@ def test_the_area_of_lost_stands_follows_their_volume() -> None:
     # 40 % error of the lost volume: the whole loss, intercept included, is uncertain by at least that
     found = sinks(account(changes(("lost", -3e4, 1.2e4, -500)), ensemble={"LI2016": 1.0}))
     row = found.loc["sink:lost"]
-    assert row["se"] / -row["value"] == pytest.approx(math.hypot(0.4, 0.053), abs=0.02)
+    assert row["se"] / -row["value"] == pytest.approx(math.hypot(0.4, 0.053, 0.116), abs=0.02)
 
 
 # -- from plots ------------------------------------------------------------------------------------------------------
@@ -203,6 +203,22 @@ def test_gain_less_loss_stands_beside_the_stock_difference() -> None:
     net = found.loc["net", "t_co2_yr"]
     assert net == pytest.approx((1e5 * growth / 0.8 - 46_520) * 44 / 12)
     assert found.loc["gap", "t_co2_yr"] == pytest.approx(net - 3e5)
+
+
+def test_the_error_of_removals_goes_on_into_the_gap() -> None:
+    found = check(removals=Removals(2e5, 1e4), ages={"fir": 15.4}, sink_se_t_co2_yr=1e4)
+    # 1e4 m3 x 0.2326 t C/m3 x 44/12 = 8,529 t CO2; the curve of fir states no error
+    loss = 1e4 * 0.2326 * 44 / 12
+    assert found.loc["loss", "known_se_t_co2_yr"] == pytest.approx(loss)
+    assert found.loc["net", "known_se_t_co2_yr"] == pytest.approx(loss)
+    assert found.loc["gap", "known_se_t_co2_yr"] == pytest.approx(math.hypot(loss, 1e4))
+    # by decade: 0.891 +- 0.123 t C/ha/yr on 1e5 ha, a fifth of it below ground
+    young, _ = gain_loss(
+        COEFFICIENTS, ["x"], ["oak"], [1e5], slope_t_c_m3=[0.5], root_share=[0.2], stock_m3=[1e6], sink_t_co2_yr=0.0,
+        ages={"x": 5.0},
+    )  # fmt: skip
+    total = young.set_index("item").loc["gain_total", "known_se_t_co2_yr"]
+    assert total == pytest.approx(1e5 * 0.123 / 0.8 * 44 / 12)
 
 
 def test_without_removals_the_account_says_what_they_would_have_to_be() -> None:

@@ -68,15 +68,15 @@ def test_the_chosen_set_comes_first_and_stands_in_for_missing_and_unfit_rows() -
 
 def test_the_spread_between_sets_is_used_only_where_a_set_stands_in() -> None:
     made = table()
-    one = type_draws(made, np.array([1]), np.full((1, 4), 1.5), np.zeros((1, 4)), np.zeros(1))
+    one = type_draws(made, np.array([1]), np.full((1, 4), 1.5), np.zeros((1, 4)), np.zeros(1), np.ones(1))
     np.testing.assert_allclose(one.slope[0] / made.slope[1], [1.5, 1, 1, 1.5])
-    chosen = type_draws(made, np.array([0]), np.full((1, 4), 1.5), np.zeros((1, 4)), np.zeros(1))
+    chosen = type_draws(made, np.array([0]), np.full((1, 4), 1.5), np.zeros((1, 4)), np.zeros(1), np.ones(1))
     np.testing.assert_allclose(chosen.slope[0], made.slope[0])
 
 
 def test_slope_and_intercept_err_together_and_the_carbon_fraction_for_all_types_alike() -> None:
     made = table()
-    moved = type_draws(made, np.array([0]), np.ones((1, 4)), np.ones((1, 4)), np.ones(1))
+    moved = type_draws(made, np.array([0]), np.ones((1, 4)), np.ones((1, 4)), np.ones(1), np.ones(1))
     np.testing.assert_allclose(moved.slope[0] / made.slope[0], moved.intercept[0] / made.intercept[0])
     # (0.55 - 0.46) / 3.92 = 0.02296
     np.testing.assert_allclose(moved.carbon_fraction[0], 0.52296, atol=1e-5)

@@ -30,8 +30,8 @@ def table(result: AccountResult, zone: str = "all") -> pd.DataFrame:
 
 def test_a_product_adds_squares_of_percentages() -> None:
     found = table(account(**ONE_SET))
-    # change 20 %, slope 0.01253 / 0.4652 = 2.69 %, carbon fraction 0.09 / 3.92 / 0.5 = 4.59 %
-    percent = 1.96 * math.hypot(20, 2.69, 4.59)
+    # change 20 %, slope 0.01253 / 0.4652 = 2.69 %, carbon fraction 0.09 / 3.92 / 0.5 = 4.59 %, allometry 11.6 %
+    percent = 1.96 * math.hypot(20, 2.69, 4.59, 11.6)
     assert found.loc["sink", "percent_approach_1"] == pytest.approx(percent, rel=1e-3)
     assert not found.loc["sink", "within_limit"]
 
@@ -41,7 +41,7 @@ def test_a_sum_weighs_each_part_by_its_size() -> None:
     biomass = 0.4652 * 6e6 + 19.141 * 1e5
     stock, line, fraction = 0.4652 * 3e5 / biomass, 0.01253 / 0.4652, 0.09 / 3.91993 / 0.5
     assert found.loc["carbon:arbor", "se_approach_1"] == pytest.approx(
-        0.5 * biomass * math.hypot(stock, line, fraction), rel=1e-3
+        0.5 * biomass * math.hypot(stock, line, fraction, 0.116), rel=1e-3
     )
     assert found.loc["carbon:arbor", "within_limit"]
 

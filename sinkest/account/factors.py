@@ -37,6 +37,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "biomass_density": "t/ha",
         "culm_biomass": "kg/culm",
         "relative_sd": "1",
+        "allometry_sd": "1",
         "burial": "g C/m2/yr",
         "methane": "kg CH4/ha/yr",
         "downstream_ratio": "1",

@@ -47,6 +47,7 @@ class TypeTable:
     carbon_fraction_sd: Array
     stand_in: NDArray[np.bool_]
     stand_in_cv: float
+    allometry_cv: float
     provisional: tuple[bool, ...]
     factors: tuple[Factor, ...]
 
@@ -112,6 +113,8 @@ def type_table(
     cells, stand_in = _alternatives(coefficients, sets, pairs, chosen)
     used = [factor for line in cells for cell in line for factor in cell.factors]
     spread = coefficients.conversion.get("ensemble", "relative_sd", "any") if stand_in.any() else None
+    allometry = coefficients.conversion.find("ensemble", "allometry_sd", "any")
+    general = [factor for factor in (spread, allometry) if factor is not None]
     weights = np.array([ensemble[name] for name in sets], dtype=np.float64)
 
     def matrix(attribute: str) -> Array:
@@ -131,8 +134,9 @@ def type_table(
         carbon_fraction_sd=matrix("carbon_fraction_sd"),
         stand_in=stand_in,
         stand_in_cv=0.0 if spread is None else spread.value,
+        allometry_cv=0.0 if allometry is None else allometry.value,
         provisional=tuple(any(cell.provisional for cell in line) for line in cells),
-        factors=tuple(dict.fromkeys(used if spread is None else [*used, spread])),
+        factors=tuple(dict.fromkeys([*used, *general])),
     )
 
 
@@ -154,7 +158,9 @@ def _alternatives(
     return cells, stand_in
 
 
-def type_draws(table: TypeTable, set_index: NDArray[np.intp], spread: Array, line_z: Array, cf_z: Array) -> TypeDraws:
+def type_draws(
+    table: TypeTable, set_index: NDArray[np.intp], spread: Array, line_z: Array, cf_z: Array, allometry: Array
+) -> TypeDraws:
     """Conversion of each type in each realisation.
 
     Parameters
@@ -168,9 +174,11 @@ def type_draws(table: TypeTable, set_index: NDArray[np.intp], spread: Array, lin
         Standard normal error of each type's line; slope and intercept move together.
     cf_z : ndarray, (draws,)
         Standard normal error of the carbon fraction, common to all types.
+    allometry : ndarray, (draws,)
+        Multipliers with mean 1, common to all types: the single-tree models behind the lines err the same way.
     """
     scale = 1 + table.relative_sd[set_index] * line_z
-    scale *= np.where(table.stand_in[set_index], spread, 1.0)
+    scale *= np.where(table.stand_in[set_index], spread, 1.0) * allometry[:, None]
     fraction = table.carbon_fraction[set_index] * (1 + table.carbon_fraction_sd[set_index] * cf_z[:, None])
     return TypeDraws(
         slope=table.slope[set_index] * scale,

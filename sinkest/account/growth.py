@@ -31,6 +31,7 @@ GAIN_LOSS_COLUMNS = (
     "t_c_ha_yr",
     "t_c_yr",
     "t_co2_yr",
+    "known_se_t_co2_yr",
     "source",
     "provisional",
 )
@@ -94,6 +95,7 @@ def gain_loss(
     root_share: Sequence[float],
     stock_m3: Sequence[float],
     sink_t_co2_yr: float,
+    sink_se_t_co2_yr: float = 0.0,
     ages: Mapping[str, float] | None = None,
     removals: Removals | None = None,
 ) -> tuple[pd.DataFrame, tuple[Factor, ...]]:
@@ -110,8 +112,8 @@ def gain_loss(
         t C a m3 stands for, by type.
     root_share : sequence of float
         Part of a tree's carbon below ground, by type.
-    sink_t_co2_yr : float
-        The stock difference.
+    sink_t_co2_yr, sink_se_t_co2_yr : float
+        The stock difference and its standard error.
     ages : mapping, optional
         Forest type to its mean age; the mean ages of Hunan's plots where not given.
     removals : Removals, optional
@@ -121,50 +123,61 @@ def gain_loss(
     -------
     table : DataFrame
         Rows ``gain`` by type, ``gain_total``, ``loss``, ``net``, ``stock_difference`` and ``gap`` (net less stock
-        difference), or ``implied_loss`` where no removals are given; positive = sink.
+        difference), or ``implied_loss`` where no removals are given; positive = sink. ``known_se_t_co2_yr`` holds what
+        is known of the standard error: of the rates by decade, which all types share, of the removals as they are
+        given, and of the stock difference; the curves by age state none.
     factors : tuple of Factor
     """
     ages = dict(ages or {})
     for name in ages:
         if name not in types:
             raise InputError("account.unknown_age_type", given=name, known=", ".join(types))
-    rows, used, total = [], [], 0.0
+    rows, used, total, gain_se = [], [], 0.0, 0.0
     for name, factor_type, area, roots in zip(types, factor_types, area_ha, root_share, strict=True):
         age, own = _age(coefficients, factor_type, ages.get(name))
         above, factors = growth_t_c_ha_yr(coefficients, factor_type, age)
         used += [*factors, *own]
         rate = above / (1 - (0.0 if math.isnan(roots) else roots))
         total += area * rate
+        error = area * rate * (factors[0].relative_sigma if len(factors) == 1 else 0.0)
+        gain_se += error
         source = factors[0].set_id
-        rows.append(_row("gain", area * rate, name, area, age, rate, source, any(f.provisional for f in used)))
+        provisional = any(factor.provisional for factor in used)
+        rows.append(_row("gain", area * rate, error, name, area, age, rate, source, provisional))
     provisional = any(factor.provisional for factor in used)
-    rows.append(_row("gain_total", total, area_ha=float(sum(area_ha)), provisional=provisional))
-    difference = sink_t_co2_yr * 12 / 44
+    rows.append(_row("gain_total", total, gain_se, area_ha=float(sum(area_ha)), provisional=provisional))
+    difference, difference_se = sink_t_co2_yr * 12 / 44, sink_se_t_co2_yr * 12 / 44
     if removals is None:
-        rows.append(_row("stock_difference", difference))
-        rows.append(_row("implied_loss", difference - total, provisional=provisional))
+        rows.append(_row("stock_difference", difference, difference_se))
+        gap_se = math.hypot(gain_se, difference_se)
+        rows.append(_row("implied_loss", difference - total, gap_se, provisional=provisional))
     else:
         whole = float(sum(stock_m3))
         mean = float(np.dot(stock_m3, slope_t_c_m3)) / whole if whole > 0 else 0.0
         loss = -removals.volume_m3_yr * mean
-        rows.append(_row("loss", loss))
-        rows.append(_row("net", total + loss, provisional=provisional))
-        rows.append(_row("stock_difference", difference))
-        rows.append(_row("gap", total + loss - difference, provisional=provisional))
+        loss_se = removals.se_m3_yr * mean
+        net_se = math.hypot(gain_se, loss_se)
+        rows.append(_row("loss", loss, loss_se))
+        rows.append(_row("net", total + loss, net_se, provisional=provisional))
+        rows.append(_row("stock_difference", difference, difference_se))
+        gap_se = math.hypot(net_se, difference_se)
+        rows.append(_row("gap", total + loss - difference, gap_se, provisional=provisional))
     return pd.DataFrame.from_records(rows, columns=list(GAIN_LOSS_COLUMNS)), tuple(dict.fromkeys(used))
 
 
 def _row(
     item: str,
     t_c_yr: float,
+    se_t_c_yr: float,
     name: str = "",
     area_ha: float = math.nan,
     age: float = math.nan,
     rate: float = math.nan,
     source: str = "",
     provisional: bool = False,
-) -> tuple[str, str, float, float, float, float, float, str, bool]:
-    return item, name, area_ha, age, rate, t_c_yr, co2_t(t_c_yr), source, provisional
+) -> tuple[str, str, float, float, float, float, float, float, str, bool]:
+    se = co2_t(se_t_c_yr) if se_t_c_yr > 0 else math.nan
+    return item, name, area_ha, age, rate, t_c_yr, co2_t(t_c_yr), se, source, provisional
 
 
 def _age(coefficients: Coefficients, factor_type: str, given: float | None) -> tuple[float, tuple[Factor, ...]]:

@@ -40,6 +40,16 @@ def conversion_notes(world: World, least_m3_ha: float) -> list[Message]:
     return notes
 
 
+def term_notes(world: World) -> list[Message]:
+    """Errors that are drawn beside those of the samples and the coefficients: single-tree models and the definition."""
+    notes = []
+    if world.types.allometry_cv > 0:
+        notes.append(Message.of("account.allometry_term", cv=world.types.allometry_cv))
+    if world.definition_doubt > 0 and any(terms.pool.name == "oil_tea" for terms in world.pools):
+        notes.append(Message.of("account.definition_term", doubt=world.definition_doubt))
+    return notes
+
+
 def table_notes(strata: Strata, name: str) -> list[Message]:
     """Zones that do not add up to the city, and zones without a value."""
     notes = []

@@ -76,6 +76,7 @@ class AccountOptions:
     corridor_included: bool = False
     removals: Removals | None = None
     stand_ages: Mapping[str, float] = field(default_factory=dict)
+    definition_doubt: float = 0.0
     accept_provisional: bool = False
     level: float = 0.95
     draws: int = MIN_DRAWS
@@ -85,6 +86,8 @@ class AccountOptions:
     def __post_init__(self) -> None:
         if not MIN_DRAWS <= self.draws <= MAX_DRAWS:
             raise InputError("account.draws", given=self.draws, least=MIN_DRAWS, most=MAX_DRAWS)
+        if not 0 <= self.definition_doubt <= 1:
+            raise InputError("account.doubt", given=self.definition_doubt)
         if not 0.5 < self.level < 1:
             raise InputError("account.level", given=self.level)
         if not self.min_volume_m3_ha >= 0:

@@ -45,6 +45,10 @@ def approach_1(world: World) -> dict[str, Array]:
     for name, values in evaluate(world, sets).items():
         every = np.broadcast_to(values, (len(weights), values.shape[1]))
         variance[name] += (weights * (every - (weights * every).sum(axis=0)) ** 2).sum(axis=0)
+    if world.definition_doubt > 0:
+        both, doubt = central(world) | {"definition": np.array([1.0, 0.0])}, world.definition_doubt
+        for name, values in evaluate(world, both).items():
+            variance[name] += doubt * (1 - doubt) * np.diff(values, axis=0)[0] ** 2 if len(values) == 2 else 0.0
     for step, start, weight in _spreads(world):
         held = evaluate(world, start)
         for name, values in evaluate(world, step).items():
@@ -116,6 +120,7 @@ def _steps(world: World) -> Iterator[Draws]:
         yield start | {f"{terms.pool.name}_density": np.array([[1 + terms.pool.cv]])}
     yield start | {"layers": start["layers"] | {"z": np.eye(start["layers"]["z"].shape[1])}}
     yield start | {"root_ratio": np.ones(1)}
+    yield start | {"allometry": np.array([1 + world.types.allometry_cv])}
     if world.wetland is not None:
         yield start | {"burial_rates": 1 + np.diag(burial_cvs(world))}
         yield start | {"methane_rates": 1 + methane_moves(world)}

@@ -205,6 +205,7 @@ def sink_detail(world: World) -> pd.DataFrame:
         groups["conversion_set"]["spread"],
         groups["coefficients"],
         groups["carbon_fraction"],
+        groups["allometry"],
     )
     strata = world.change.strata
     frame = strata.frame[columns[:6]].copy()

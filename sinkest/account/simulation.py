@@ -28,8 +28,12 @@ GROUPS = (
     "methane_rates",
     "layers",
     "root_ratio",
+    "allometry",
+    "definition",
 )
 """Sources of error, in the order of their random streams."""
+OIL_TEA = "carbon:oil_tea"
+"""The pool whose place in the forest hangs on the definition."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,10 @@ class PoolTerms:
 
 @dataclass(frozen=True)
 class World:
-    """Everything an account is computed from."""
+    """Everything an account is computed from.
+
+    ``definition_doubt`` is the probability that the definition, once verified, does not count oil tea.
+    """
 
     zones: tuple[str, ...]
     stock: Strata
@@ -72,6 +79,7 @@ class World:
     wetland: WetlandTerms | None
     layers: LayerTerms | None = None
     stock_covariance: Array | None = None
+    definition_doubt: float = 0.0
 
     @property
     def bamboo_mapped(self) -> bool:
@@ -100,6 +108,8 @@ def central(world: World) -> dict[str, Any]:
         "methane_rates": np.ones((1, _methane_rates(world))),
         "layers": {"z": np.zeros((1, len(LAYERS))), "spread": 0.0},
         "root_ratio": np.zeros(1),
+        "allometry": np.ones(1),
+        "definition": np.ones(1),
     }
 
 
@@ -127,6 +137,8 @@ def draw(world: World, rng: np.random.Generator, draws: int) -> dict[str, Any]:
         "methane_rates": _methane_multipliers(world, stream["methane_rates"], draws),
         "layers": {"z": stream["layers"].standard_normal((draws, len(LAYERS))), "spread": 1.0},
         "root_ratio": stream["root_ratio"].standard_normal(draws),
+        "allometry": positive(stream["allometry"], (draws,), table.allometry_cv),
+        "definition": np.where(stream["definition"].random(draws) < world.definition_doubt, 0.0, 1.0),
     }
 
 
@@ -138,6 +150,7 @@ def evaluate(world: World, draws: Draws) -> dict[str, Array]:
         draws["conversion_set"]["spread"],
         draws["coefficients"],
         draws["carbon_fraction"],
+        draws["allometry"],
     )
     out: dict[str, Array] = {}
     kind = world.type_of_row
@@ -150,7 +163,7 @@ def evaluate(world: World, draws: Draws) -> dict[str, Array]:
     arbor = carbon_t(biomass, drawn.carbon_fraction[:, kind])
     out["carbon:arbor"] = arbor @ to_zones
     _add_pools(world, draws, out)
-    _add_totals(world, out)
+    _add_totals(world, draws["definition"], out)
     if world.layers is not None:
         _add_layers(world, world.layers, draws, arbor, area_ha, out)
     if world.change is not None:
@@ -169,14 +182,18 @@ def _add_pools(world: World, draws: Draws, out: dict[str, Array]) -> None:
         out[f"carbon:{terms.pool.name}"] = in_zones * terms.pool.carbon_per_unit
 
 
-def _add_totals(world: World, out: dict[str, Array]) -> None:
-    """All pools together, and apart from that the pools without a provisional coefficient."""
+def _add_totals(world: World, oil_tea: Array, out: dict[str, Array]) -> None:
+    """All pools together, and apart from that the pools without a provisional coefficient.
+
+    ``oil_tea`` (draws,) is 1 where oil tea counts as the definition says and 0 where it does not.
+    """
     pools = [name for name in out if name.startswith("carbon:")]
     checked = [name for name in pools if name.partition(":")[2] not in world.provisional_pools]
-    out["carbon:total"] = sum((out[name] for name in pools), np.zeros(()))
+    held = {name: out[name] * oil_tea[:, None] if name == OIL_TEA else out[name] for name in pools}
+    out["carbon:total"] = sum(held.values(), np.zeros(()))
     out["co2_total"] = co2_t(out["carbon:total"])
     if 0 < len(checked) < len(pools):
-        out["carbon_checked"] = sum((out[name] for name in checked), np.zeros(()))
+        out["carbon_checked"] = sum((held[name] for name in checked), np.zeros(()))
 
 
 def _add_layers(

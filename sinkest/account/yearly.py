@@ -150,7 +150,7 @@ def carbon_account(
         records += site_rows(counted, wetland.zones, keeping)
         notes += remarks
     volumes = dict(zip(world.types.factor_types, world.types.volume_m3_ha.tolist(), strict=True))
-    check, growth_factors = _gain_loss(coefficients, world, values, options)
+    check, growth_factors = _gain_loss(coefficients, world, values, summaries, options)
     return AccountResult(
         rows=tidy(records),
         factors_used=used_frame([*_factors(world), *growth_factors]),
@@ -206,6 +206,7 @@ def _world(
         wetland=wetland,
         layers=layer_terms(coefficients, table, stock, classes, options.bamboo_class),
         stock_covariance=_covariance(stock, stock_covariance, len(stock_by_type)),
+        definition_doubt=options.definition_doubt,
     )
 
 
@@ -251,6 +252,7 @@ def _notes(world: World, options: AccountOptions, records: list[dict[str, Any]])
     notes += wording.table_notes(world.stock, "stock_by_type") + wording.table_notes(world.classes, "class_area")
     if world.change is not None:
         notes += wording.table_notes(world.change.strata, "change")
+    notes += wording.term_notes(world)
     notes += wording.pool_notes(terms.pool for terms in world.pools)
     notes += wording.layer_notes(world)
     notes += wording.sink_notes(world, sink_detail(world))
@@ -267,7 +269,11 @@ def _factors(world: World) -> list[Factor]:
 
 
 def _gain_loss(
-    coefficients: Coefficients, world: World, values: Mapping[str, Array], options: AccountOptions
+    coefficients: Coefficients,
+    world: World,
+    values: Mapping[str, Array],
+    summaries: Mapping[str, Summary],
+    options: AccountOptions,
 ) -> tuple[pd.DataFrame, tuple[Factor, ...]]:
     """The check of the whole's sink by growth and removals, where there is a sink of the whole."""
     if world.change is None or CITY not in world.change.strata.zones or CITY not in world.stock.zones:
@@ -285,6 +291,7 @@ def _gain_loss(
         root_share=[0.0] * len(area) if layers is None else layers.root_share.tolist(),
         stock_m3=stock,
         sink_t_co2_yr=float(values["sink"][0, world.zones.index(CITY)]),
+        sink_se_t_co2_yr=float(summaries["sink"].se[world.zones.index(CITY)]),
         ages=options.stand_ages,
         removals=options.removals,
     )

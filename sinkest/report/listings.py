@@ -246,6 +246,7 @@ _CELLS: dict[str, dict[str, Cell]] = {
         "age": _number("age_years"),
         "t_c_ha_yr": _number("t_c_ha_yr"),
         "t_co2_yr": _number("t_co2_yr"),
+        "known_se": _number("known_se_t_co2_yr"),
     },
     "wetland_sensitivity": {
         "case": _named("account.case_", "case"),

@@ -156,6 +156,7 @@ def true_sink(city: TwoDates, rng: np.random.Generator) -> float:
         drawn["conversion_set"]["spread"],
         drawn["coefficients"],
         drawn["carbon_fraction"],
+        drawn["allometry"],
     )
     terms = change_terms(change_table(city.change), world.stock, world.types.types)
     return float(sink_t_co2_yr(terms, terms.strata.column("change_m3_yr")[None, :], conversion).sum())

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sinkest.account.conversion import load_coefficients
 from sinkest.account.cropland import cropland_balance, cropland_totals
+from sinkest.account.definitions import definition
 from sinkest.account.growth import Removals
 from sinkest.account.yearly import AccountOptions, AccountResult, carbon_account
 from sinkest.stages.context import Run
@@ -20,6 +21,8 @@ from sinkest.stages.landuse import land_use, land_use_rule, read_run_land_use
 from sinkest.stages.sitewatch import read_run_outlines, watched
 from sinkest.stages.tables import read_run_sites
 from sinkest.stages.treatments import read_run_treatments, treated
+
+EVEN = 0.5
 
 
 def read_account(
@@ -57,6 +60,7 @@ def read_account(
         gwp_set=spec.wetland.gwp_set,
         removals=None if removals is None else Removals(removals, account.removals_se_m3_yr),
         stand_ages=dict(account.stand_ages),
+        definition_doubt=_doubt(account.definition_doubt, book.frame.definition_id),
         accept_provisional=account.accept_provisional,
         level=spec.estimate.level,
         draws=account.draws,
@@ -64,6 +68,14 @@ def read_account(
     )
     rng = np.random.default_rng([spec.seed, spec.year])
     return carbon_account(table, by_class, stocks.change, sites, options, rng=rng)
+
+
+def _doubt(given: float | None, definition_id: str) -> float:
+    """Chance that oil tea does not count: of a rule that nobody has verified it is as likely as not."""
+    if given is not None:
+        return given
+    rule = definition(definition_id)
+    return EVEN if rule.provisional and rule.oil_tea_counterpart is not None else 0.0
 
 
 def read_cropland(run: Run, book: Book) -> pd.DataFrame | None:

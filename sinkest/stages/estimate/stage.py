@@ -17,6 +17,7 @@ from sinkest.stages.estimate.areas import read_areas
 from sinkest.stages.estimate.book import Book
 from sinkest.stages.estimate.output import write_results
 from sinkest.stages.estimate.stock import read_response, read_stock
+from sinkest.stages.selfchecks import check_maps, check_table
 from sinkest.tidy import COLUMNS, tidy
 
 NAME = "estimate"
@@ -98,6 +99,8 @@ def work(run: Run, folder: Path) -> None:
     # Field data that a later step has read may be what makes earlier rows simulated.
     estimates["simulated"] |= book.frame.simulated
     check_estimates(estimates, book.frame, run.zones.area_m2, sums)
+    check_table(estimates, book.frame.zone_area_ha, run.spec.year)
+    check_maps(run, run.store.folder(mapping.NAME), sums)
     tables = {"estimates": estimates, **judged(run, book, estimates)}
     if account is not None:
         tables |= {
