@@ -65,6 +65,14 @@ def test_the_figure_carries_the_warning(with_shots: Path) -> None:
     assert row["note"] == "gedi.note_row"
 
 
+def test_the_report_carries_the_warning(with_shots: Path, tmp_path: Path) -> None:
+    folder = copied(with_shots, tmp_path)
+    assert call("report", folder / CONFIG) == 0
+    page = (run_folder(folder).with_name("lidar-2025") / "report" / "report.html").read_text(encoding="utf-8")
+    assert "GEDI L4A is not ground truth" in page
+    assert "GEDI L4A 不是地面实测" in page
+
+
 def test_the_log_carries_the_warning(with_shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = copied(with_shots, tmp_path)
     config = folder / CONFIG

@@ -77,6 +77,8 @@ def read_response(run: Run, book: Book, sums: Mapping[str, pd.DataFrame]) -> Non
     """Mean of a response that is mapped everywhere, without land cover."""
     plots = pd.read_csv(run.store.folder(train.NAME) / train.PLOTS, dtype={"plot_id": str, "zone_id": str})
     book.mark(plots)
+    if train.from_lidar(plots):
+        book.say("gedi.not_ground_truth")
     model = train.load_models(run)[1]
     if model is not None:
         book.rows += response.mean_rows(run, book.frame, plots, dict(sums), model)
