@@ -309,14 +309,32 @@ def bundle(run: Path, out: Path | None) -> None:
     answer(lambda: _lines(file), lambda: {"file": file})
 
 
-def doctor() -> None:
-    """Tell what of the machine and its accounts is ready."""
+def fetch(config: Path, dry_run: bool, **given: Any) -> None:
+    """Acquire the imagery of a run, or tell what that takes."""
+    from sinkest.fetch import fetch as acquire
+    from sinkest.fetch import plan_fetch
+    from sinkest.terminal import listen
+
+    if dry_run:
+        told = plan_fetch(config)
+        answer(lambda: _lines(*told), lambda: {"told": told})
+        return
+    with listen() as progress:
+        folders = acquire(config, progress=progress, **given)
+    done = [text("fetch.done", folder=folder) for folder in folders]
+    answer(lambda: _lines(*done), lambda: {"folders": folders}, lambda: _lines(*folders))
+
+
+def doctor(source: str | None, config: Path | None) -> None:
+    """Tell what of the machine and its accounts is ready; of a source, go the whole way to it."""
     from sinkest import answers
-    from sinkest.doctor import examine
+    from sinkest.doctor import account_of, examine, examine_earthengine
     from sinkest.terminal import show_doctor
 
-    found = examine()
+    found = examine() if source is None else examine_earthengine(account_of(config))
     answer(lambda: show_doctor(found), lambda: answers.of_findings(found))
+    if source is not None and any(finding.state == "missing" for finding in found):
+        sys.exit(WRONG_INPUT)
 
 
 _RUN_OPTIONS: list[options.Parameter] = [
@@ -335,6 +353,7 @@ _COMMANDS: list[tuple[str, Callable[..., None], list[options.Parameter]]] = [
     ),
     ("init", init, [options.path("folder")]),
     ("check", check, [options.path("config")]),
+    ("fetch", fetch, [*_RUN_OPTIONS, options.dry_run]),
     ("run", _stage_command("report"), _FINAL_OPTIONS),
     ("compose", _stage_command("compose"), _RUN_OPTIONS),
     ("train", _stage_command("train"), _RUN_OPTIONS),
@@ -351,6 +370,6 @@ _COMMANDS: list[tuple[str, Callable[..., None], list[options.Parameter]]] = [
     ("verify", verify, [options.path("run")]),
     ("replay", replay, options.replay_parameters()),
     ("bundle", bundle, options.bundle_parameters()),
-    ("doctor", doctor, []),
+    ("doctor", doctor, options.doctor_parameters()),
     ("completion", completion, [options.shell]),
 ]

@@ -136,6 +136,19 @@ def compare_parameters() -> list[Parameter]:
     ]
 
 
+def dry_run() -> click.Parameter:
+    """Whether only the cost is told."""
+    return click.Option(["--dry-run"], is_flag=True, help=text("cli.fetch_dry_run_help"))
+
+
+def doctor_parameters() -> list[Parameter]:
+    """Parameters of ``doctor``."""
+    return [
+        lambda: click.Option(["--source"], type=click.Choice(("earthengine",)), help=text("cli.doctor_source_help")),
+        lambda: click.Option(["--config"], type=click.Path(path_type=Path), help=text("cli.doctor_config_help")),
+    ]
+
+
 def shell() -> click.Parameter:
     """Name of a shell."""
     return click.Argument(["shell"], type=click.Choice(SHELLS))

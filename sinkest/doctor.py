@@ -121,6 +121,8 @@ def _earth_engine() -> Iterator[Finding]:
 # -- Earth Engine, step by step -------------------------------------------------------------------------------------
 
 PROBE_PX = 8
+APART = ("reach", "project", "key")
+"""Steps that need no other."""
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 
@@ -135,15 +137,15 @@ def examine_earthengine(account: Account) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Project, credentials, reach, token, account, computation, pixels. What follows a failed step is not tried.
+        Reach, project, credentials, then token, account, computation, pixels: these are not tried after a failure.
     """
     from sinkest.imagery.earthengine.client import Client, Pace
 
     client = Client(account, Pace(attempts=2))
     steps: dict[str, Callable[[], Message]] = {
+        "reach": lambda: _reach(account),
         "project": lambda: _project(account),
         "key": lambda: _key(account),
-        "reach": lambda: _reach(account),
         "token": lambda: _token(account),
         "account": lambda: _account(client),
         "compute": lambda: _compute(client),
@@ -152,7 +154,7 @@ def examine_earthengine(account: Account) -> list[Finding]:
     findings: list[Finding] = []
     for step, take in steps.items():
         name = Message.of(f"earthengine.at_{step}")
-        if any(finding.state == "missing" for finding in findings):
+        if step not in APART and any(finding.state == "missing" for finding in findings):
             findings.append(Finding(name, "limited", Message.of("earthengine.not_tried")))
             continue
         with warnings.catch_warnings(record=True) as told:
@@ -165,6 +167,23 @@ def examine_earthengine(account: Account) -> list[Finding]:
             state, detail = "limited", Message.of("earthengine.restricted")
         findings.append(Finding(name, state, detail))  # type: ignore[arg-type]
     return findings
+
+
+def account_of(config: Path | None) -> Account:
+    """Who asks Earth Engine: under a configuration, or as the environment says.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration cannot be read, or names no account.
+    """
+    from sinkest.config import load_config
+    from sinkest.imagery.earthengine.auth import Account, project_of_environment
+    from sinkest.stages.sources import earthengine_account
+
+    if config is not None:
+        return earthengine_account(load_config(config))
+    return Account(project_of_environment() or "")
 
 
 def _project(account: Account) -> Message:

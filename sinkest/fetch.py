@@ -30,7 +30,9 @@ LAYERS, LAYER_FILE = "layers", "layers.tif"
 """Where maps of others lie in a run folder; no later stage reads them."""
 
 
-def fetch(config: Path, *, progress: Progress, workers: int | None = None, block_size: int | None = None) -> list[Path]:
+def fetch(
+    config: Path, *, progress: Progress, workers: int | None = None, block_size: int | None = None, **given: Any
+) -> list[Path]:
     """Compose the imagery of a run, and read the maps of others that the source is asked for.
 
     Interrupted, it goes on where it was; what is finished and still current is not fetched again.
@@ -41,6 +43,8 @@ def fetch(config: Path, *, progress: Progress, workers: int | None = None, block
     progress : Progress
     workers, block_size : int, optional
         In place of the configuration's; no result depends on them.
+    **given
+        ``scheduler`` and ``memory_gib``, as for `sinkest.workflow.run`.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def fetch(config: Path, *, progress: Progress, workers: int | None = None, block
     SinkestError
         For everything a user can mend; finished blocks stay finished.
     """
-    store = run(config, progress=progress, until=compose.NAME, workers=workers, block_size=block_size)
+    store = run(config, progress=progress, until=compose.NAME, workers=workers, block_size=block_size, **given)
     current = _run(config, store, progress, workers, block_size)
     if current.is_static or not current.source.layers:
         return [store.folder(compose.NAME)]

@@ -48,6 +48,8 @@ class World:
 
     Attributes
     ----------
+    size : int
+        Side in pixels of 10 m.
     store : Store
         The same arrays as assets.
     granules : dict
@@ -56,6 +58,7 @@ class World:
         Id of a radar scene to its arrays (VV, VH, angle).
     """
 
+    size: int = SIZE
     store: Store = field(default_factory=Store)
     granules: dict[str, dict[str, Array]] = field(default_factory=dict)
     radar: dict[str, dict[str, Array]] = field(default_factory=dict)
@@ -63,7 +66,7 @@ class World:
     @property
     def grid(self) -> GeoBox:
         """Area of interest: all but a rim of 8 pixels, no multiple of anything."""
-        side = SIZE - 16
+        side = self.size - 16
         affine = Affine(PIXEL_M, 0, LEFT + 80, 0, -PIXEL_M, TOP - 80)
         return GeoBox((side - 3, side), affine, CRS)
 
@@ -81,36 +84,37 @@ def projection(pixel_m: float = PIXEL_M) -> Projection:
     return Projection(CRS, Affine(pixel_m, 0, LEFT, 0, -pixel_m, TOP))
 
 
-def build(seed: int = 0) -> World:
+def build(seed: int = 0, size: int = SIZE) -> World:
     """Make the world."""
-    world, rng = World(), np.random.default_rng(seed)
+    world, rng = World(size), np.random.default_rng(seed)
     for start in DAYS:
         shift = float(rng.integers(-60, 60))
         for tile, columns in (
-            ("T49RGL", slice(0, SIZE // 2 + OVERLAP // 2)),
-            ("T49RGM", slice(SIZE // 2 - OVERLAP // 2, SIZE)),
+            ("T49RGL", slice(0, size // 2 + OVERLAP // 2)),
+            ("T49RGM", slice(size // 2 - OVERLAP // 2, size)),
         ):
             _granule(world, rng, start, tile, columns, shift)
     _radar(world, rng)
-    _terrain(world.store)
-    _maps(world.store, rng)
-    _gedi(world.store)
+    _terrain(world.store, size)
+    _maps(world.store, rng, size)
+    _gedi(world.store, size)
     return world
 
 
 def _granule(world: World, rng: np.random.Generator, start: str, tile: str, columns: slice, shift: float) -> None:
+    size = world.size
     name = f"{start}_{start[:8]}T030303_{tile}"
-    there = np.zeros((SIZE, SIZE), dtype=bool)
+    there = np.zeros((size, size), dtype=bool)
     there[:, columns] = True
     bands = {}
     for band, level in BANDS10.items():
-        values = level + shift + rng.integers(0, 200, (SIZE, SIZE)).astype(float)
+        values = level + shift + rng.integers(0, 200, (size, size)).astype(float)
         bands[band] = np.where(there, values, np.nan)
     for band, level in BANDS20.items():
-        values = level + shift + rng.integers(0, 200, (SIZE // 2, SIZE // 2)).astype(float)
+        values = level + shift + rng.integers(0, 200, (size // 2, size // 2)).astype(float)
         bands[band] = np.where(there[::2, ::2], values, np.nan)
     # Clouds in squares of 6 pixels, over two fifths of the tile.
-    squares = rng.random((SIZE // 6, SIZE // 6)) < (0.4 if start != OVERCAST else 0.99)
+    squares = rng.random((size // 6, size // 6)) < (0.4 if start != OVERCAST else 0.99)
     cloudy = np.kron(squares, np.ones((6, 6))).astype(bool)
     score = np.where(cloudy, 0.1, 0.9) + rng.uniform(-0.05, 0.05, cloudy.shape)
     bands["cs_cdf"] = np.where(there, score.astype(np.float32), np.nan)
@@ -128,7 +132,7 @@ def _granule(world: World, rng: np.random.Generator, start: str, tile: str, colu
     optical = {band: values for band, values in bands.items() if band != "cs_cdf"}
     world.store.add("COPERNICUS/S2_SR_HARMONIZED", raster(optical, projection(), properties, grids=coarse))
     if start == UNSCORED and tile == "T49RGM":
-        bands["cs_cdf"] = np.full((SIZE, SIZE), np.nan)
+        bands["cs_cdf"] = np.full((size, size), np.nan)
         return
     partner = {"system:index": name, "system:time_start": _milliseconds(start)}
     scores = raster({"cs_cdf": bands["cs_cdf"], "cs": bands["cs_cdf"] / 2}, projection(), partner)
@@ -136,6 +140,7 @@ def _granule(world: World, rng: np.random.Generator, start: str, tile: str, colu
 
 
 def _radar(world: World, rng: np.random.Generator) -> None:
+    size = world.size
     for day, orbit, direction in (
         ("20230622", "048900", "ASCENDING"),
         ("20230704", "049075", "ASCENDING"),
@@ -143,10 +148,10 @@ def _radar(world: World, rng: np.random.Generator) -> None:
         ("20230113", "046740", "ASCENDING"),
     ):
         name = f"S1A_IW_GRDH_1SDV_{day}T102233_{day}T102258_{orbit}_05E1A2_1234"
-        angle = np.full((SIZE, SIZE), 36.0) + np.linspace(0, 4, SIZE)[None]
+        angle = np.full((size, size), 36.0) + np.linspace(0, 4, size)[None]
         bands = {
-            "VV": rng.gamma(4.0, 0.03, (SIZE, SIZE)).astype(np.float32),
-            "VH": rng.gamma(4.0, 0.006, (SIZE, SIZE)).astype(np.float32),
+            "VV": rng.gamma(4.0, 0.03, (size, size)).astype(np.float32),
+            "VH": rng.gamma(4.0, 0.006, (size, size)).astype(np.float32),
             "angle": angle.astype(np.float32),
         }
         world.radar[name] = bands
@@ -166,8 +171,8 @@ def elevation_m(lon: Array, lat: Array) -> Array:
     return 150.0 + 4000.0 * (lon - 113.0) + 2500.0 * (lat - 27.5)
 
 
-def _terrain(store: Store) -> None:
-    west, south, east, north = Lattice(projection(), SIZE, SIZE).bounds_lonlat()
+def _terrain(store: Store, size: int) -> None:
+    west, south, east, north = Lattice(projection(), size, size).bounds_lonlat()
     second = 1.0 / 3600.0
     col0, row0 = math.floor((west + 180.0) / second) - 8, math.floor((90.0 - north) / second) - 8
     cols, rows = math.ceil((east - west) / second) + 18, math.ceil((north - south) / second) + 18
@@ -185,20 +190,20 @@ def _terrain(store: Store) -> None:
             store.images["NASA/NASADEM_HGT/001"] = raster({"elevation": whole}, place, {})
 
 
-def _maps(store: Store, rng: np.random.Generator) -> None:
+def _maps(store: Store, rng: np.random.Generator, size: int) -> None:
     grid, start = projection(), _milliseconds("20230101T000000")
-    numbers = rng.integers(500, 9000, (2, SIZE, SIZE)).astype(float)
-    quality = rng.choice([0.0, 50.0, 100.0, 150.0, 255.0], (SIZE, SIZE), p=[0.05, 0.1, 0.05, 0.05, 0.75])
+    numbers = rng.integers(500, 9000, (2, size, size)).astype(float)
+    quality = rng.choice([0.0, 50.0, 100.0, 150.0, 255.0], (size, size), p=[0.05, 0.1, 0.05, 0.05, 0.75])
     mosaic = {"HH": numbers[0], "HV": numbers[1], "qa": quality}
     properties = {"system:index": "2023", "system:time_start": start}
     store.add("JAXA/ALOS/PALSAR/YEARLY/SAR_EPOCH", raster(mosaic, grid, properties))
-    cover = rng.choice([10.0, 40.0, 80.0], (SIZE, SIZE))
+    cover = rng.choice([10.0, 40.0, 80.0], (size, size))
     store.add("ESA/WorldCover/v200", raster({"Map": cover}, grid, {"system:index": "2021"}))
     for k in range(3):
-        labels = rng.choice([0.0, 1.0, 4.0], (SIZE, SIZE))
+        labels = rng.choice([0.0, 1.0, 4.0], (size, size))
         named = {"system:index": f"dw{k}", "system:time_start": start + k * 86_400_000.0}
         store.add("GOOGLE/DYNAMICWORLD/V1", raster({"label": labels}, grid, named))
-    occurrence = np.where(rng.random((SIZE, SIZE)) < 0.3, rng.integers(1, 100, (SIZE, SIZE)), np.nan)
+    occurrence = np.where(rng.random((size, size)) < 0.3, rng.integers(1, 100, (size, size)), np.nan)
     store.images["JRC/GSW1_4/GlobalSurfaceWater"] = raster({"occurrence": occurrence}, grid, {})
 
 
@@ -211,7 +216,7 @@ def shot_number(k: int) -> int:
     return 224_740_500_300_000_000 + 7 * k
 
 
-def _gedi(store: Store) -> None:
+def _gedi(store: Store, size: int) -> None:
     to_degrees = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
     name = "LARSE/GEDI/GEDI04_A_002/GEDI04_A_2022345_O22474_02_T04_V2"
     shots = []
@@ -220,7 +225,7 @@ def _gedi(store: Store) -> None:
         lon, lat = to_degrees.transform(x, y)
         shots.append(Feature(Point(lon, lat), _shot(k)))
     store.tables[name] = shots
-    outline = box(*Lattice(projection(), SIZE, SIZE).bounds_lonlat())
+    outline = box(*Lattice(projection(), size, size).bounds_lonlat())
     dated = {"table_id": name, "time_start": "2022-12-11T00:00:00Z", "time_end": "2022-12-11T01:30:00Z"}
     store.tables["LARSE/GEDI/GEDI04_A_002_INDEX"] = [Feature(outline, dated)]
 
