@@ -313,7 +313,7 @@ def fetch(config: Path, dry_run: bool, **given: Any) -> None:
     """Acquire the imagery of a run, or tell what that takes."""
     from sinkest.fetch import fetch as acquire
     from sinkest.fetch import plan_fetch
-    from sinkest.terminal import listen
+    from sinkest.listeners import listen
 
     if dry_run:
         told = plan_fetch(config)
