@@ -1,0 +1,65 @@
+"""The same truth through every source: the same cube and the same totals.
+
+``python -m tests.cross_source`` runs the whole chain up to the estimates for each source and prints what differs;
+tests/test_cross_source.py compares the cubes of all and the totals of two. SIMULATED 模拟数据.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import rasterio
+
+from tests.project_fixture import build_project, call
+from tests.servers.cross import make_truth, publishers, write_sources
+from tests.servers.stac import StacServer
+
+CUBE_TOLERANCE = 1
+"""Units of storage, 0.0001 of reflectance: archives that took the offset off store other numbers for the same value, so
+a median of an even number of dates may round to the other side."""
+
+
+def cube(project: Path, name: str) -> np.ndarray:
+    """Stored numbers of a source's composite, (layer, y, x)."""
+    with rasterio.open(project / "runs" / f"{name}-2025" / "compose" / "composite.tif") as raster:
+        return raster.read().astype(np.int64)
+
+
+def totals(project: Path, name: str) -> pd.DataFrame:
+    """Estimates of a source's run for the city, by quantity."""
+    file = project / "runs" / f"{name}-2025" / "estimate" / "estimates.csv"
+    table = pd.read_csv(file, dtype={"zone": str}, encoding="utf-8-sig")
+    return table[table["zone"] == "all"].set_index(["quantity", "year"])[["value", "se"]]
+
+
+def run_all(folder: Path, stage: str, only: tuple[str, ...] = ()) -> Path:
+    """Build the project and run every source up to a stage; gives the project's folder."""
+    project = folder / "project"
+    build_project(project)
+    truth = make_truth(project)
+    (folder / "files").mkdir()
+    with StacServer(folder / "files") as server:
+        publish = publishers(truth, server)
+        for name, file in write_sources(project, truth, server).items():
+            publish.get(name, lambda: None)()
+            wanted = stage if not only or name in only else "compose"
+            if call("--lang", "en", "-q", wanted, project / file) != 0:
+                raise RuntimeError(name)
+    return project
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        made = run_all(Path(place), "estimate")
+        names = sorted(path.name.removesuffix("-2025") for path in (made / "runs").iterdir())
+        first_cube, first_totals, worst = cube(made, names[0]), totals(made, names[0]), 0
+        for one in names[1:]:
+            apart = int(np.abs(cube(made, one) - first_cube).max())
+            worst = max(worst, apart)
+            same = totals(made, one).equals(first_totals)
+            print(f"{names[0]} and {one}: cubes at most {apart} units apart, {len(first_totals)} totals equal: {same}")
+        sys.exit(worst > CUBE_TOLERANCE)
