@@ -94,3 +94,10 @@ def test_biomass_carbon_and_co2_never_share_a_column() -> None:
     assert set(found.loc[found.index.str.startswith(("carbon:", "carbon_")), "unit"]) == {"t C"}
     assert set(found.loc[["co2_total"], "unit"]) == {"t CO2"}
     assert set(found.loc[["sink"], "unit"]) == {"t CO2/yr"}
+
+
+def test_culms_are_a_row_of_their_own() -> None:
+    found = rows(bamboo_culms_per_ha=2283.0)
+    assert found.loc["bamboo_culms", "value"] == pytest.approx(5e4 * 2283)
+    assert found.loc["bamboo_culms", "unit"] == "count"
+    assert "bamboo_culms" not in rows().index

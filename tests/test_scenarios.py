@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,10 @@ from sinkest.account.settling import with_settling
 from sinkest.config import load_config
 from sinkest.errors import ConfigError, InputError
 from sinkest.report.book import Book
+from sinkest.report.curves import Point
+from sinkest.report.curves import trajectory as trajectory_chart
 from sinkest.report.listings import listings
+from sinkest.report.roads import roads_of
 from sinkest.report.verdicts import target_rows
 from sinkest.shipped import shipped
 from sinkest.targetfile import read_targets
@@ -253,3 +257,38 @@ def test_the_report_lists_the_years_with_their_probabilities() -> None:
         cells[2].en == "2030" and cells[1].en == "Growing stock" and cells[3].en == "39.5 million m³"
         for cells in shown.rows
     )
+
+
+# -- on the chart ---------------------------------------------------------------------------------------------------
+
+
+def roads_table() -> pd.DataFrame:
+    """Two scenarios of the growing stock, one of them under another definition too."""
+    rows = []
+    for name, growth in (("slow", 1e5), ("fast", 3e5)):
+        for year in (2025, 2026, 2030):
+            value = 34e6 + growth * (year - 2025)
+            spread = 0.2e6 * (1 + year - 2025)
+            rows.append(
+                (name, "慢", name, "growing_stock", "all", "a", year, value, "m3", value - spread, value + spread)
+            )
+    rows.append(("fast", "快", "fast", "growing_stock", "all", "b", 2030, 1.0, "m3", 0.0, 2.0))
+    columns = ["scenario", "scenario_zh", "scenario_en", "quantity", "zone", "definition_id", "year", "value", "unit"]
+    return pd.DataFrame(rows, columns=[*columns, "low", "high"])
+
+
+def test_scenarios_are_roads_on_the_trajectory_with_their_bands() -> None:
+    data = SimpleNamespace(details={"scenarios": roads_table()})
+    roads = roads_of(data, "growing_stock", "a")  # type: ignore[arg-type]
+    assert [road.name.en for road in roads] == ["slow", "fast"]
+    assert [stop.year for stop in roads[1].stops] == [2025, 2026, 2030]
+    # m3 are the base unit; the last of the fast road is 35.5 +- 1.2 million
+    last = roads[1].stops[-1]
+    assert (last.value, last.low, last.high) == (35.5e6, 34.3e6, 36.7e6)
+    points = [Point(2025, "estimate", 34e6, 33e6, 35e6), Point(2030, "target", 40.18e6, None, None)]
+    plain, drawn = trajectory_chart(points, "m3", "c", False), trajectory_chart(points, "m3", "c", False, roads)
+    assert drawn.count('class="road"') == 2
+    assert plain.count('class="road"') == 0
+    assert "fast" in drawn
+    assert roads_of(data, "forest_area", "a") == ()  # type: ignore[arg-type]
+    assert roads_of(SimpleNamespace(details={}), "growing_stock", "a") == ()  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sinkest.account.inputs import COMPONENTS
 from sinkest.account.layers import LAYERS
 from sinkest.account.rows import Label
-from sinkest.account.simulation import World
+from sinkest.account.simulation import CULMS, World
 from sinkest.account.wetland import WetlandTerms
 
 
@@ -21,6 +21,8 @@ def row_labels(world: World) -> dict[str, Label]:
         note = "account.note_bamboo" if terms.pool.name == "bamboo" and terms.by_area else ""
         for quantity in (f"biomass:{terms.pool.name}", f"carbon:{terms.pool.name}"):
             labels[quantity] = Label(method, terms.pool.provisional, note)
+        if not terms.by_area:
+            labels[CULMS] = Label("culms", False, "account.note_culms")
     labels["carbon:total"] = labels["co2_total"] = Label(table.sets[0], everything)
     labels["carbon_checked"] = Label(table.sets[0], False, "account.note_checked")
     layers = world.layers is not None and any(factor.provisional for factor in world.layers.factors)

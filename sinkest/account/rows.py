@@ -14,13 +14,14 @@ from scipy.stats import norm
 
 from sinkest.account.forest import arbor_biomass_t, carbon_t, co2_t, type_draws
 from sinkest.account.montecarlo import Array, Summary
-from sinkest.account.simulation import World, central
+from sinkest.account.simulation import CULMS, World, central
 from sinkest.account.sink import sink_by_ratio_t_co2_yr, sink_t_co2_yr
 from sinkest.account.wetland import UNLISTED_WATER, WetlandTerms
 from sinkest.tidy import CITY, WITHHELD
 
 UNITS: Mapping[str, str] = MappingProxyType(
     {
+        "bamboo_culms": "count",
         "biomass": "t",
         "carbon": "t C",
         "carbon_checked": "t C",
@@ -71,7 +72,7 @@ def zones_of(world: World, quantity: str) -> tuple[tuple[str, ...], tuple[str, .
         return world.change.strata.zones, world.change.strata.declined
     if head.startswith("wetland_") and world.wetland is not None:
         return world.wetland.zones, ()
-    if quantity.partition(":")[2] in {terms.pool.name for terms in world.pools}:
+    if quantity == CULMS or quantity.partition(":")[2] in {terms.pool.name for terms in world.pools}:
         return classes.zones, classes.declined
     trees_only = head == "carbon_pool" and (quantity in TREES or not world.bamboo_mapped)
     if (quantity in ("carbon:total", "co2_total", "carbon_checked") and world.pools) or (

@@ -32,6 +32,7 @@ GROUPS = (
     "definition",
 )
 """Sources of error, in the order of their random streams."""
+CULMS = "bamboo_culms"
 OIL_TEA = "carbon:oil_tea"
 """The pool whose place in the forest hangs on the definition."""
 
@@ -180,6 +181,8 @@ def _add_pools(world: World, draws: Draws, out: dict[str, Array]) -> None:
         in_zones = (amount @ to_zones) * draws[f"{terms.pool.name}_density"]
         out[f"biomass:{terms.pool.name}"] = in_zones * terms.pool.biomass_per_unit
         out[f"carbon:{terms.pool.name}"] = in_zones * terms.pool.carbon_per_unit
+        if not terms.by_area:
+            out[CULMS] = amount @ to_zones
 
 
 def _add_totals(world: World, oil_tea: Array, out: dict[str, Array]) -> None:

@@ -108,9 +108,43 @@ def _density_pool(evidence: Evidence, quantity: str, pool: str, zone: str) -> Ch
     carbon = float(own["carbon_density"]) if "carbon_density" in own else math.nan
     if math.isnan(carbon):
         carbon = float(own.get("biomass_density", math.nan)) * fraction
+    if _method(evidence, quantity, zone) == "culms":
+        return _by_culms(evidence, quantity, area, own)
     by_area = _method(evidence, quantity, zone) == "area_density"
     per_ha = carbon if quantity.startswith("carbon:") else carbon / fraction
     return Chain((area, *terms), area.value * per_ha if by_area else math.nan)
+
+
+def culms_chain(evidence: Evidence, quantity: str, _part: str, zone: str) -> Chain:
+    """Area of bamboo times the culms of a hectare."""
+    area = _bamboo_area(evidence, zone)
+    per_ha = _culms_per_ha(evidence)
+    return Chain(present([area, per_ha]), area.value * per_ha.value) if area and per_ha else Chain(present([area]))
+
+
+def _by_culms(evidence: Evidence, quantity: str, area: Term, factors: pd.Series) -> Chain:
+    """Bamboo by its culms: how many, what one weighs, what of it is carbon."""
+    per_ha, file = _culms_per_ha(evidence), "estimate/factors.csv"
+    terms = [area, per_ha] + [
+        Term(known(f"account.parameter_{key}", key), float(factors[key]), unit, file)
+        for key, unit in (("culm_biomass", "kg/culm"), ("carbon_fraction", "t C/t"))
+        if key in factors
+    ]
+    if per_ha is None or not {"culm_biomass", "carbon_fraction"} <= set(factors.index):
+        return Chain(present(terms))
+    biomass = area.value * per_ha.value * float(factors["culm_biomass"]) / 1000
+    carbon = biomass * float(factors["carbon_fraction"])
+    return Chain(present(terms), carbon if quantity.startswith("carbon:") else biomass)
+
+
+def _bamboo_area(evidence: Evidence, zone: str) -> Term | None:
+    name = evidence.parts.get("account", {}).get("bamboo_class")
+    return None if name is None else estimate_term(evidence, f"class_area:{name}", zone)
+
+
+def _culms_per_ha(evidence: Evidence) -> Term | None:
+    given = evidence.parts.get("account", {}).get("bamboo_culms_per_ha")
+    return None if given is None else Term(Words.of("explain.term_culms_per_ha"), float(given), "1/ha", "config")
 
 
 def _method(evidence: Evidence, quantity: str, zone: str) -> str:

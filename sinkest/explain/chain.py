@@ -10,6 +10,7 @@ from sinkest.explain.carbon import (
     carbon_checked_chain,
     change_chain,
     co2_chain,
+    culms_chain,
     layer_chain,
     sink_chain,
 )
@@ -62,6 +63,7 @@ _CHAINS: dict[str, Callable[[Evidence, str, str, str], Chain]] = {
     "stock_change": change_chain,
     "biomass": biomass_chain,
     "carbon": carbon_chain,
+    "bamboo_culms": culms_chain,
     "carbon_checked": carbon_checked_chain,
     "carbon_pool": layer_chain,
     "co2_total": co2_chain,

@@ -32,8 +32,8 @@ AGREES = 1e-9
 """Relative difference within which the steps give the number of the table."""
 SHARES_OF = {"co2_total": "carbon:total"}
 """Quantities that are a fixed multiple of the one whose variance was split."""
-DRAWN = ("biomass", "carbon", "carbon_checked", "carbon_pool", "co2_total", "sink", "wetland_burial", "wetland_methane",
-         "wetland_methane_co2e", "wetland_flooding", "wetland_net")  # fmt: skip
+DRAWN = ("bamboo_culms", "biomass", "carbon", "carbon_checked", "carbon_pool", "co2_total", "sink", "wetland_burial",
+         "wetland_methane", "wetland_methane_co2e", "wetland_flooding", "wetland_net")  # fmt: skip
 _TREES = ("carbon:arbor", "carbon_pool:above_ground", "carbon_pool:below_ground", "sink")
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sinkest.report.charts import WIDTH, axis_value, pairs
 from sinkest.report.names import Words
+from sinkest.report.roads import ROW_PX, Road, drawn_roads, road_key
 from sinkest.report.svg import (
     FOREST,
     GRID,
@@ -76,18 +77,23 @@ def bins_of(table: pd.DataFrame) -> list[Bin]:
     ]
 
 
-def trajectory(points: Sequence[Point], unit: str, caption_id: str, simulated: bool) -> Markup:
-    """A quantity over the years: estimates with intervals, the path that the plan requires, targets, projection."""
+def trajectory(
+    points: Sequence[Point], unit: str, caption_id: str, simulated: bool, roads: Sequence[Road] = ()
+) -> Markup:
+    """A quantity over the years: estimates with intervals, the plan's path, targets, projection and scenarios."""
     if not points:
         return Markup("")
-    width, height, left, right, top, floor = WIDTH, 300.0, 62.0, 66.0, 18.0, 262.0
-    ends = [end for point in points for end in (point.value, point.low, point.high) if end is not None]
-    y = scale_over(ends, floor, top, pad=0.1)
-    years = sorted({point.year for point in points})
+    key_px = ROW_PX * len(roads)
+    width, height, left, right, top, floor = WIDTH, 300.0 + key_px, 62.0, 66.0, 18.0, 262.0
+    known = [(point.value, point.low, point.high) for point in points]
+    known += [(stop.value, stop.low, stop.high) for road in roads for stop in road.stops]
+    y = scale_over([end for three in known for end in three if end is not None], floor, top, pad=0.1)
+    years = sorted({point.year for point in points} | {stop.year for road in roads for stop in road.stops})
     room = 0.4 if len(years) > 1 else 1.0
     x = Scale(years[0] - room, years[-1] + room, left, width - right)
     parts = _year_axes(x, y, unit, years, left, width - right, floor)
     parts += _projection([point for point in points if point.kind == "projection"], x, y)
+    parts += drawn_roads(roads, x, y) + road_key(roads, left, floor + 42)
     path = [(x(point.year), y(point.value)) for point in points if point.kind == "path"]
     if len(path) > 1:
         dashes = {"stroke": TARGET, "stroke_width": 2, "stroke_dasharray": "6 4"}
@@ -98,7 +104,7 @@ def trajectory(points: Sequence[Point], unit: str, caption_id: str, simulated: b
     for point in points:
         if point.kind == "estimate":
             parts += _estimate_point(point, x, y)
-    parts.append(watermark(width, height, 40, simulated))
+    parts.append(watermark(width, floor + 38, 40, simulated))
     return picture(width, height, *parts, labelled_by=caption_id)
 
 

@@ -105,7 +105,7 @@ class Drawn:
 
     def trajectory(self, item: Any, caption: str) -> Markup:
         """A quantity over the years."""
-        return curves.trajectory(item.points, item.unit, caption, self._simulated)
+        return curves.trajectory(item.points, item.unit, caption, self._simulated, item.roads)
 
     def dumbbells(self, caption: str) -> Markup:
         """Spatial against random cross-validation."""

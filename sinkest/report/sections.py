@@ -25,6 +25,7 @@ from sinkest.report.names import (
     said,
     status_name,
 )
+from sinkest.report.roads import Road, roads_of
 from sinkest.report.tables import LAND_AREA, Table, all_tables, other_entries
 from sinkest.report.units import base_unit, finite, percent, trimmed, unit_label
 from sinkest.report.verdicts import TargetRow, target_rows
@@ -96,6 +97,7 @@ class Course:
     unit_shown: Words
     points: list[Point]
     projected: bool
+    roads: tuple[Road, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -268,14 +270,15 @@ def _courses(data: ReportData) -> list[Course]:
     table = data.trajectory[data.trajectory["zone"].astype(str) == CITY]
     courses = []
     keys = ["quantity", "definition_id"] if "definition_id" in table else ["quantity"]
-    for (quantity, *_), part in table.groupby(keys, sort=False, dropna=False):
+    for (quantity, *rule), part in table.groupby(keys, sort=False, dropna=False):
         unit, power = base_unit(str(part["unit"].iloc[0]))
         points = points_of(part, 10.0**power)
         if len({point.year for point in points}) > 1:
             label = Words(unit_label(unit, "zh"), unit_label(unit, "en"))
             name = quantity_name(data, str(quantity))
             projected = any(point.kind == "projection" for point in points)
-            courses.append(Course(str(quantity), name, unit, label, points, projected))
+            roads = roads_of(data, str(quantity), rule[0] if rule else "")
+            courses.append(Course(str(quantity), name, unit, label, points, projected, roads))
     return courses
 
 

@@ -251,8 +251,11 @@ def _bamboo(data: ReportData, leafs: Leafs) -> SurveyTable:
         head_of("oil_tea", "ha"),
         head_of("other_economic", "ha"),
     ]
-    columns = [bamboo, _missing(leafs), oil_tea, _missing(leafs)]
-    return by_zone_table(data, leafs, "4", heads, columns, {}, ("note_bamboo",))
+    counted = leafs.known("bamboo_culms")
+    culms = leafs.column("bamboo_culms", 4) if counted else _missing(leafs)
+    columns = [bamboo, culms, oil_tea, _missing(leafs)]
+    note = "note_culms" if counted else "note_bamboo"
+    return by_zone_table(data, leafs, "4", heads, columns, {}, (note,))
 
 
 POOLS = ("carbon_pool:above_ground", "carbon_pool:below_ground", "carbon:bamboo", "carbon:oil_tea", "carbon:shrub")

@@ -17,6 +17,7 @@ ADDITIVE = (
     "forest_area",
     "forest_area_change",
     "arbor_area",
+    "bamboo_culms",
     "land_use_forest_area",
     "growing_stock",
     "stock_change",
