@@ -232,11 +232,13 @@ def series(runs: tuple[Path, ...], zone: str, quantities: tuple[str, ...], out: 
         click.echo(text("series.written", file=out))
 
 
-def gedi(files: tuple[Path, ...], out: Path, aoi: Path | None, keep_all: bool) -> None:
+def gedi(
+    files: tuple[Path, ...], out: Path, aoi: Path | None, keep_all: bool, plots: Path | None, response: str
+) -> None:
     """Make a table of shots from GEDI granules."""
     from sinkest.shots import gather
 
-    told = list(gather(files, out, aoi, keep_all))
+    told = list(gather(files, out, aoi, keep_all=keep_all, plots=plots, response=response))
     answer(lambda: _lines(*told, out), lambda: {"file": out, "told": told}, lambda: _lines(out))
 
 

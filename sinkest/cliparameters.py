@@ -102,6 +102,8 @@ def gedi_parameters() -> list[Parameter]:
         lambda: click.Option(["--out"], type=click.Path(path_type=Path), required=True, help=text("cli.gedi_out_help")),
         lambda: click.Option(["--aoi"], type=click.Path(path_type=Path), help=text("cli.gedi_aoi_help")),
         lambda: click.Option(["--all", "keep_all"], is_flag=True, help=text("cli.gedi_all_help")),
+        lambda: click.Option(["--plots"], type=click.Path(path_type=Path), help=text("cli.gedi_plots_help")),
+        lambda: click.Option(["--response"], default="volume_m3_ha", help=text("cli.gedi_response_help")),
     ]
 
 

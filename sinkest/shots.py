@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from scipy.spatial import cKDTree
 
 from sinkest.errors import InputError
+from sinkest.estimate.tracks import two_phase_tracks
+from sinkest.estimate.twophase import TwoPhaseEstimate
 from sinkest.features.terrain import pixel_sides_m, slope_aspect
 from sinkest.imagery.gedi import rules
 from sinkest.imagery.gedi_granule import Terrain, read_granules
 from sinkest.imagery.source import Source
+from sinkest.learn.table import VOLUME, read_plots
 from sinkest.messages import Message
 from sinkest.runstore import write_bytes
+
+WITHIN_M = 25.0
+"""How near a plot must lie to a shot to count as hit by it."""
+LEAST_PAIRS = 5
 
 BLOCK = 512
 """Side of the blocks in which the elevation model is read."""
 
 
-def gather(files: Sequence[Path], out: Path, config: Path | None = None, keep_all: bool = False) -> tuple[Message, ...]:
+def gather(
+    files: Sequence[Path],
+    out: Path,
+    config: Path | None = None,
+    *,
+    keep_all: bool = False,
+    plots: Path | None = None,
+    response: str = VOLUME,
+) -> tuple[Message, ...]:
     """Write the shots of some granules as GeoParquet.
 
     Parameters
@@ -38,6 +57,10 @@ def gather(files: Sequence[Path], out: Path, config: Path | None = None, keep_al
         Configuration whose zones the shots must lie in, and whose elevation model, if it has one, judges them.
     keep_all : bool
         Write the shots that fail a rule, too.
+    plots : Path, optional
+        Field plots; what they say with the shots as a first phase is told, see `compare`.
+    response : str
+        Column of the plots.
 
     Returns
     -------
@@ -68,7 +91,10 @@ def gather(files: Sequence[Path], out: Path, config: Path | None = None, keep_al
     written.attrs = {}
     written.to_parquet(buffer, index=False)
     write_bytes(out, buffer.getvalue())
-    return tuple(_told(table, len(files), area is not None))
+    told = _told(table, len(files), area is not None)
+    if plots is not None:
+        return (*told, *compare(table, plots, response))
+    return (*told, Message.of("gedi.not_ground_truth"))
 
 
 def _told(table: gpd.GeoDataFrame, files: int, in_area: bool) -> list[Message]:
@@ -93,7 +119,7 @@ def _told(table: gpd.GeoDataFrame, files: int, in_area: bool) -> list[Message]:
         limit = next(rule.value for rule in rules() if rule.id == "slope")
         percent = f"{100 * steep / (steep + usable):.0f}"
         told.append(Message.of("gedi.domain", limit=f"{limit:g}", percent=percent))
-    return [*told, Message.of("gedi.not_ground_truth")]
+    return told
 
 
 def terrain_of(source: Source, grid: GeoBox) -> Terrain | None:
@@ -121,3 +147,92 @@ def terrain_of(source: Source, grid: GeoBox) -> Terrain | None:
         return found
 
     return look
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Usable shots with the plots among them, ready for an estimate in two phases; arrays of shape (n1,).
+
+    Attributes
+    ----------
+    y : float64 array
+        Response of the plot at a shot; NaN where there is none.
+    z : DataFrame
+        The shots' biomass, ``agbd_t_ha``.
+    phase2 : bool array
+    track : array of str
+        Granule and beam.
+    """
+
+    y: NDArray[np.float64]
+    z: pd.DataFrame
+    phase2: NDArray[np.bool_]
+    track: NDArray[np.str_]
+
+    def estimate(self) -> TwoPhaseEstimate:
+        """Mean of the response over the ground that the shots sample, with the warning among its notes."""
+        found = two_phase_tracks(self.y, self.z, self.phase2, self.track)
+        return replace(found, notes=(*found.notes, Message.of("gedi.not_ground_truth")))
+
+
+def pair(shots: gpd.GeoDataFrame, plots: gpd.GeoDataFrame, response: str, within_m: float = WITHIN_M) -> Paired:
+    """Find the plots that shots have hit: GEDI as the large, cheap phase and field plots as the small one.
+
+    Each plot goes to its nearest usable shot, and of several plots at one shot the nearest counts. Which plots the
+    tracks meet must have nothing to do with what grows there; plots on a grid or at random are met by chance.
+
+    Parameters
+    ----------
+    shots : GeoDataFrame
+        As `sinkest.imagery.gedi.as_table` makes it.
+    plots : GeoDataFrame
+    response : str
+        Column of the plots.
+    within_m : float
+        Distance from plot to shot; a shot itself is 25 m wide and located to some 10 m.
+
+    Raises
+    ------
+    InputError
+        If fewer than `LEAST_PAIRS` plots have a shot.
+    """
+    usable = shots[shots["usable"]].reset_index(drop=True)
+    crs = plots.estimate_utm_crs()
+    sites = [np.column_stack([one.x, one.y]) for one in (table.geometry.to_crs(crs) for table in (usable, plots))]
+    y, reach = np.full(len(usable), np.nan), np.full(len(usable), np.inf)
+    if len(usable):
+        distance, nearest = cKDTree(sites[0]).query(sites[1], distance_upper_bound=within_m)
+        for plot in np.lexsort((np.arange(len(plots)), distance)):
+            shot = nearest[plot]
+            if np.isfinite(distance[plot]) and not np.isfinite(reach[shot]):
+                y[shot], reach[shot] = plots[response].iloc[plot], distance[plot]
+    phase2 = np.isfinite(reach)
+    if phase2.sum() < LEAST_PAIRS:
+        fields = {"count": int(phase2.sum()), "plots": len(plots), "within": f"{within_m:g}", "least": LEAST_PAIRS}
+        raise InputError("gedi.few_pairs", **fields)
+    track = (usable["granule"] + " " + usable["beam"]).to_numpy(dtype=str)
+    return Paired(y, usable[["agbd_t_ha"]], phase2, track)
+
+
+def compare(shots: gpd.GeoDataFrame, plots: Path, response: str) -> tuple[Message, ...]:
+    """What a table of plots says with the shots as its first phase, and without them."""
+    table = read_plots(plots, response=response, same_place="allow")
+    pairs = pair(shots, table, response)
+    found = pairs.estimate()
+    alone = pairs.y[pairs.phase2]
+    low, high = found.interval()
+    told = {
+        "response": response,
+        "unit": "m3/ha" if response == VOLUME else "",
+        "value": f"{found.estimate:.1f}",
+        "se": f"{found.se:.2f}",
+        "low": f"{low:.1f}",
+        "high": f"{high:.1f}",
+        "n1": len(pairs.y),
+        "n2": found.n2,
+        "tracks": len(np.unique(pairs.track)),
+        "r2": f"{found.r2:.2f}",
+        "alone": f"{alone.mean():.1f}",
+        "alone_se": f"{alone.std(ddof=1) / math.sqrt(len(alone)):.2f}",
+    }
+    return (Message.of("gedi.two_phase", **told), *found.notes)
