@@ -64,8 +64,10 @@ def check_run(config: Path) -> Plan:
     run = Run(loaded, store, Silent(), execution.workers, execution.block_size)
     plan = Plan()
     plan.facts.append(Message.of("check.run", name=loaded.spec.name, year=loaded.spec.year, folder=loaded.run_folder))
-    if inspect(run, plan) and plan.attempt(lambda: _cost(run, plan)):
-        plan.attempt(lambda: sight.look(run, plan))
+    if inspect(run, plan):
+        if plan.attempt(lambda: _cost(run, plan)):
+            plan.attempt(lambda: sight.look(run, plan))
+        plan.facts += run.source.notes()  # after some reading, which is when a source can judge its offsets
     if not plan.problems:
         _stages(run, plan)
     return plan
@@ -77,7 +79,7 @@ def _cost(run: Run, plan: Plan) -> None:
     tiles = plan_blocks(run.grid, TILE, run.index.touched)
     height, width = run.grid.shape
     middle = min(tiles, key=lambda tile: math.hypot(tile.row - height / 2, tile.col - width / 2))
-    compose = composer(run, run.scenes())
+    compose = composer(run)
     # The first block also pays for compiled code and opened files, so the second one is the measure.
     compose(Block(middle.row, middle.col, 16, 16) if middle.height >= 16 <= middle.width else middle)
     start = time.perf_counter()

@@ -28,6 +28,8 @@ def run(
     until: str = "report",
     workers: int | None = None,
     block_size: int | None = None,
+    scheduler: str | None = None,
+    memory_gib: float | None = None,
     accept_provisional: bool = False,
 ) -> RunStore:
     """Do a run, or go on with one, up to a stage.
@@ -42,6 +44,8 @@ def run(
         Last stage.
     workers, block_size : int, optional
         In place of the configuration's; no result depends on them.
+    scheduler, memory_gib : optional
+        As ``execution.scheduler`` and ``execution.memory_gib``; no result depends on them.
     accept_provisional : bool
         As ``account.accept_provisional`` of the configuration, which it can only widen.
 
@@ -58,6 +62,7 @@ def run(
     loaded = load_config(config)
     if accept_provisional:
         loaded = loaded.accepting_provisional()
+    loaded = loaded.executing(scheduler=scheduler, memory_gib=memory_gib)
     return run_loaded(loaded, progress=progress, until=until, workers=workers, block_size=block_size)
 
 

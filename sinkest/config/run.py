@@ -52,6 +52,11 @@ class ExecutionSection(Section):
 
     block_size: int = Field(512, ge=128, multiple_of=128)
     workers: int = Field(2, ge=1, le=256)
+    scheduler: Text | None = Field(
+        None, pattern=r"^(local:[1-9]\d{0,2}|(tcp|tls|ws|wss)://.+)$", description="processes of a Dask cluster"
+    )
+    memory_gib: float | None = Field(None, gt=0, le=100_000, description="most memory that blocks may take together")
+    keep_composite: bool = Field(True, description="write the composite to a file; without, maps are made in one pass")
 
 
 class RunConfig(Section):
@@ -139,6 +144,22 @@ class LoadedConfig:
         """The same configuration with ``account.accept_provisional``."""
         account = self.spec.account.model_copy(update={"accept_provisional": True})
         return LoadedConfig(self.path, self.spec.model_copy(update={"account": account}))
+
+    def executing(self, **given: Any) -> LoadedConfig:
+        """The same configuration with other settings of ``execution``; None leaves one as it is.
+
+        Raises
+        ------
+        ConfigError
+            If a value is not one that the file could hold.
+        """
+        settings = self.spec.execution.model_dump() | {key: one for key, one in given.items() if one is not None}
+        try:
+            execution = ExecutionSection.model_validate(settings)
+        except ValidationError as error:
+            problems = tuple(_explain({**item, "loc": ("execution", *item["loc"])}) for item in error.errors())
+            raise ConfigError("config.invalid", file=self.path, problems=problems) from error
+        return LoadedConfig(self.path, self.spec.model_copy(update={"execution": execution}))
 
     def codes(self, ids: tuple[str, ...] | list[str]) -> list[int]:
         """Codes of land-cover classes by their ids, ascending."""

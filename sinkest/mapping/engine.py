@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
+from threadpoolctl import threadpool_limits
 
 from sinkest.errors import RunError
+from sinkest.mapping.cluster import run_on_cluster
 from sinkest.runstore import atomic_path, make_folder
 
 TILE = 128
@@ -87,12 +89,24 @@ def plan_blocks(grid: GeoBox, block_size: int, touched: Callable[[Window], bool]
     return [block for block in blocks if touched is None or touched(block.window)]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """Work on a block and keep its part; picklable where the work is."""
+
+    work: Callable[[Block], Arrays]
+    parts: Path
+
+    def __call__(self, block: Block) -> None:
+        _save(part_path(self.parts, block), self.work(block))
+
+
 def run_blocks(
     work: Callable[[Block], Arrays],
     blocks: Sequence[Block],
     parts: Path,
     *,
     workers: int = 1,
+    scheduler: str | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> int:
     """Work on every block that has no finished part yet.
@@ -100,12 +114,14 @@ def run_blocks(
     Parameters
     ----------
     work : callable
-        Block -> arrays by name. Called from several threads at once.
+        Block -> arrays by name. Called from several threads at once; picklable where a scheduler is given.
     blocks : sequence of Block
     parts : Path
-        Folder of the part files, one a block, each written atomically.
+        Folder of the part files, one a block, each written atomically; on a disk that all workers share.
     workers : int
-        Threads.
+        Threads, where no scheduler is given.
+    scheduler : str, optional
+        Processes of a cluster in place of threads, see ``cluster.run_on_cluster``.
     advance : callable, optional
         Called with a number of blocks as they get ready, found ready ones first.
 
@@ -119,17 +135,27 @@ def run_blocks(
     ready = len(blocks) - len(todo)
     if advance is not None and ready:
         advance(ready)
-
-    def step(block: Block) -> None:
-        _save(part_path(parts, block), work(block))
-
-    if workers <= 1:
-        for block in todo:
-            step(block)
-            if advance is not None:
-                advance(1)
+    step = _Step(work, parts)
+    if scheduler is not None and todo:
+        run_on_cluster(step, todo, scheduler, advance=advance)
         return ready
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="sinkest-block")
+    # The blocks are what runs side by side: libraries that start threads of their own would only get in their way.
+    with threadpool_limits(1):
+        if workers <= 1:
+            for block in todo:
+                step(block)
+                if advance is not None:
+                    advance(1)
+        else:
+            _side_by_side(step, todo, workers, advance)
+    return ready
+
+
+def _side_by_side(
+    step: Callable[[Block], None], todo: Sequence[Block], workers: int, advance: Callable[[int], None] | None
+) -> None:
+    # OpenMP counts its threads by the thread that asks, so each of ours is limited as well.
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="sinkest-block", initializer=threadpool_limits, initargs=(1,))
     pending: set[Future[None]] = set()
     try:
         for block in todo:
@@ -140,7 +166,6 @@ def run_blocks(
             pending = _collect(pending, advance)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return ready
 
 
 def _collect(pending: set[Future[None]], advance: Callable[[int], None] | None) -> set[Future[None]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from sinkest.errors import ConfigError
 from sinkest.features.block import build_block, served_block
 from sinkest.features.cube import NODATA, check_counts
-from sinkest.imagery.source import Scene
+from sinkest.imagery.source import Gap, Scene
 from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
 from sinkest.messages import Message
 from sinkest.runstore import content_key, pretty_json, write_bytes
+from sinkest.stages import geometry
 from sinkest.stages.context import Run
 from sinkest.stages.mapfile import write_map
 
 NAME = "compose"
 FILE = "composite.tif"
 SCENES = "scenes.json"
-LAYERS = "layers"
+GAPS_FILE = "gaps.json"
+LAYERS, GAPS = "layers", "gaps"
 
 
 def parts(run: Run) -> dict[str, Any]:
@@ -43,20 +48,52 @@ def parts(run: Run) -> dict[str, Any]:
 
 
 def work(run: Run, folder: Path) -> None:
-    """Compose all blocks, then write the file and the list of scenes."""
+    """Write the list of scenes and, unless the composite is not to be kept, compose all blocks and write the file."""
+    listed = {season: [_listed(scene) for scene in found] for season, found in composer(run).scenes.items()}
+    levelling = geometry.record(run)  # fitted before any block, by one thread
+    if run.keep_composite:
+        _compose(run, folder, content_key(listed)[:12])
+    else:
+        _refuse_gaps(run)
+        run.progress.begin(NAME, 0)
+    write_bytes(folder / SCENES, pretty_json(listed))
+    if levelling is not None:
+        write_bytes(folder / geometry.RECORD, pretty_json(levelling))
+    run.progress.end(NAME)
+
+
+def _compose(run: Run, folder: Path, scenes: str) -> None:
+    """Compose all blocks; those of an interrupted run count only if a catalogue still lists the same scenes."""
     blocks = plan_blocks(run.grid, run.block_size, run.index.touched)
-    scenes = run.scenes()
-    cache = folder / f".parts-{run.block_size}"
+    cache = folder / f".parts-{run.block_size}-{scenes}"
     run.progress.begin(NAME, len(blocks))
-    ready = run_blocks(composer(run, scenes), blocks, cache, workers=run.workers, advance=run.progress.advance)
+    ready = run_blocks(
+        composer(run), blocks, cache, workers=run.workers, scheduler=run.scheduler, advance=run.progress.advance
+    )
     tell_resumed(run, NAME, ready, len(blocks))
     if not run.is_static:
         _check_seasons(run, cache, blocks)
-    write_map(folder / FILE, run.grid, _file_spec(run), _windows(cache, blocks))
-    listed = {season: [_listed(scene) for scene in found] for season, found in scenes.items()}
-    write_bytes(folder / SCENES, pretty_json(listed))
-    shutil.rmtree(cache)
-    run.progress.end(NAME)
+    write_map(folder / FILE, run.grid, file_spec(run), _windows(cache, blocks))
+    _tell_found(run, folder, [Gap(*map(str, row)) for _, arrays in iterate_parts(cache, blocks) for row in arrays.get(GAPS, ())])
+    for stale in folder.glob(".parts-*"):
+        shutil.rmtree(stale)
+
+
+def _refuse_gaps(run: Run) -> None:
+    """Without a composite file there is nowhere to list reads that failed and were let pass."""
+    section = run.spec.imagery.stac
+    if run.spec.imagery.source == "stac" and section is not None and section.allowed_failures > 0:
+        raise ConfigError("stac.gaps_unlisted", file=run.config.path)
+
+
+def _tell_found(run: Run, folder: Path, gaps: Sequence[Gap]) -> None:
+    """Say what the source noticed, and list the reads that failed and were let pass."""
+    for note in run.source.notes():
+        run.progress.say(note)
+    if gaps:
+        listed = sorted(set(gaps))
+        write_bytes(folder / GAPS_FILE, pretty_json([asdict(gap) for gap in listed]))
+        run.progress.say(Message.of("stac.gaps", count=len(listed), file=folder / GAPS_FILE))
 
 
 def tell_resumed(run: Run, stage: str, ready: int, total: int) -> None:
@@ -66,31 +103,52 @@ def tell_resumed(run: Run, stage: str, ready: int, total: int) -> None:
         run.progress.say(Message.of("cli.resumed", stage=name, ready=ready, total=total))
 
 
-def composer(run: Run, scenes: Mapping[str, Sequence[Scene]]) -> Callable[[Block], Arrays]:
-    """Block function: stored layers (n, y, x), nodata outside all zones."""
+@dataclass(frozen=True)
+class Composer:
+    """The block function of the composites: stored layers (n, y, x), nodata outside all zones.
 
-    def ready_layers(block: Block) -> Arrays:
-        names = list(run.source.layers)
-        values = run.source.static(run.grid[block.slices], names)
-        stack = np.stack([values[name] for name in names]).astype(np.float32)
-        stack[:, ~run.inside(block)] = np.nan
-        return {LAYERS: stack}
+    Attributes
+    ----------
+    run : Run
+    scenes : mapping
+        By season; none for ready predictors.
+    """
 
-    def composed(block: Block) -> Arrays:
-        return encoded(block, build_block(run.source, run.grid, block.slices, run.cube, scenes))
+    run: Run
+    scenes: Mapping[str, Sequence[Scene]]
 
-    def served(block: Block) -> Arrays:
-        wanted = run.cube.composition(run.periods)
-        return encoded(block, served_block(run.source, run.grid, block.slices, run.cube, wanted))
+    def __call__(self, block: Block) -> Arrays:
+        """Layers of a block, in the order and type in which they are stored."""
+        layers = self.stored(block)
+        gaps = self.run.source.take_gaps()
+        return {LAYERS: layers, GAPS: np.array([astuple(gap) for gap in gaps])} if gaps else {LAYERS: layers}
 
-    def encoded(block: Block, values: Mapping[str, NDArray[np.float32]]) -> Arrays:
+    def stored(self, block: Block) -> NDArray[Any]:
+        """Layers of a rectangle of the grid, which need not begin or end at a tile."""
+        run = self.run
+        if run.is_static:
+            names = list(run.source.layers)
+            values = run.source.static(run.grid[block.slices], names)
+            stack = np.stack([values[name] for name in names]).astype(np.float32)
+            stack[:, ~run.inside(block)] = np.nan
+            return stack
+        if run.source.composes:
+            wanted = run.cube.composition(run.periods)
+            values = served_block(run.source, run.grid, block.slices, run.cube, wanted)
+        else:
+            values = build_block(run.levelled, run.grid, block.slices, run.cube, self.scenes)
         stack = np.stack([layer.encode(values[layer.name]) for layer in run.cube.layers])
         stack[:, ~run.inside(block)] = NODATA
-        return {LAYERS: stack}
+        return stack
 
-    if run.is_static:
-        return ready_layers
-    return served if run.source.composes else composed
+    def __reduce__(self) -> tuple[Any, ...]:
+        return composer, (self.run,)
+
+
+@lru_cache(maxsize=1)
+def composer(run: Run) -> Composer:
+    """The block function of a run; a process searches the scenes once."""
+    return Composer(run, run.scenes())
 
 
 def _check_seasons(run: Run, cache: Path, blocks: Sequence[Block]) -> None:
@@ -109,7 +167,8 @@ def _windows(cache: Path, blocks: Sequence[Block]) -> Iterator[tuple[Window, NDA
         yield block.window, arrays[LAYERS]
 
 
-def _file_spec(run: Run) -> RasterSpec:
+def file_spec(run: Run) -> RasterSpec:
+    """What the composite file is."""
     tags = {**run.tags, "STAGE_KEY": content_key(parts(run))}
     if run.is_static:
         names = list(run.source.layers)

@@ -44,18 +44,10 @@ class Run:
     progress : Progress
     workers, block_size : int
         How the work is done; no result depends on them.
-    scheduler : str, optional
-        In place of the configuration's: processes of a cluster do the blocks.
     """
 
     def __init__(
-        self,
-        config: LoadedConfig,
-        store: RunStore,
-        progress: Progress,
-        workers: int,
-        block_size: int,
-        scheduler: str | None = None,
+        self, config: LoadedConfig, store: RunStore, progress: Progress, workers: int, block_size: int
     ) -> None:
         self.config = config
         self.spec = config.spec
@@ -63,7 +55,7 @@ class Run:
         self.progress = progress
         self.workers = workers
         self.block_size = block_size
-        self.scheduler = config.spec.execution.scheduler if scheduler is None else scheduler
+        self.scheduler = config.spec.execution.scheduler
         self.keep_composite = config.spec.execution.keep_composite
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -116,6 +108,13 @@ class Run:
     def source(self) -> Source:
         """Where imagery comes from."""
         return make_source(self.config)
+
+    @cached_property
+    def levelled(self) -> Source:
+        """The source as composites read it: as if the ground were level, where the configuration asks for that."""
+        from sinkest.stages.geometry import levelled  # it needs a run
+
+        return levelled(self)
 
     @property
     def is_static(self) -> bool:

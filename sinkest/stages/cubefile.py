@@ -1,9 +1,13 @@
-"""Reading features and valid counts out of a composite file, block by block, from several threads."""
+"""The composite of a run as features and looks: read from its file, or composed where a window is asked for."""
 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -11,26 +15,31 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from sinkest.features.cube import CubeSpec
+from sinkest.mapping.engine import Block
+from sinkest.stages import compose
+from sinkest.stages.context import Run
+
+MOST_LOOKS, OUTSIDE = 254, 255
 
 
-class CubeFile:
-    """The composite of a run as features.
+class Cube(ABC):
+    """The composite of a run, asked window by window; from several threads at once, and picklable.
 
     Parameters
     ----------
-    path : Path
-        What the stage compose wrote.
     spec : CubeSpec or None
         What was composed; None for ready predictors, whose bands are the features.
+    bands, units : sequence of str
+        Names and units of the stored layers.
     """
 
-    def __init__(self, path: Path, spec: CubeSpec | None) -> None:
-        self.path = path
+    def __init__(self, spec: CubeSpec | None, bands: Sequence[str], units: Sequence[str]) -> None:
         self.spec = spec
-        self._local = threading.local()
-        with rasterio.open(path) as source:
-            self._bands: tuple[str, ...] = tuple(source.descriptions)
-            self._units: tuple[str, ...] = tuple(unit or "" for unit in source.units)
+        self._bands, self._units = tuple(bands), tuple(units)
+
+    @abstractmethod
+    def stored(self, window: Window) -> NDArray[Any]:
+        """Layers of a window as they are stored, (layers, y, x)."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -47,23 +56,83 @@ class CubeFile:
 
     def features(self, window: Window) -> NDArray[np.float32]:
         """Features of a window, float32 (n_features, y, x); NaN where there is no data."""
-        stored = self._source().read(window=window)
+        return self.features_of(self.stored(window))
+
+    def features_of(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Features of stored layers."""
         if self.spec is None:
             return stored.astype(np.float32, copy=False)
         return self.spec.features({layer.name: layer.decode(stored[i]) for i, layer in enumerate(self.spec.layers)})
 
-    def counts(self, window: Window) -> NDArray[np.uint8]:
-        """Looks without cloud over all seasons, uint8 (y, x), at most 254; 255 outside all zones."""
-        if self.spec is None:
-            return np.full((int(window.height), int(window.width)), 255, dtype=np.uint8)
-        places = [i for i, layer in enumerate(self.spec.layers, start=1) if layer.kind == "count"]
-        stored = self._source().read(places, window=window).astype(np.int32)
-        outside = (stored < 0).any(axis=0)
-        return np.where(outside, 255, np.minimum(stored.sum(axis=0), 254)).astype(np.uint8)
+    def counts_of(self, stored: NDArray[Any]) -> NDArray[np.int32]:
+        """Looks without cloud, int32 (seasons, y, x), negative outside all zones; no season for ready predictors."""
+        places = [i for i, layer in enumerate(self.spec.layers) if layer.kind == "count"] if self.spec else []
+        return stored[places].astype(np.int32)
 
-    def _source(self) -> rasterio.io.DatasetReader:
-        """One handle a thread: a handle is not safe to share."""
+    def looks_of(self, stored: NDArray[Any]) -> NDArray[np.uint8]:
+        """Looks over all seasons, uint8 (y, x), at most 254; 255 outside all zones."""
+        counts = self.counts_of(stored)
+        outside = (counts < 0).any(axis=0) if len(counts) else True
+        return np.where(outside, OUTSIDE, np.minimum(counts.sum(axis=0), MOST_LOOKS)).astype(np.uint8)
+
+
+class CubeFile(Cube):
+    """A composite file.
+
+    Parameters
+    ----------
+    path : Path
+        What the stage compose wrote.
+    spec : CubeSpec or None
+    """
+
+    def __init__(self, path: Path, spec: CubeSpec | None) -> None:
+        self.path = path
+        self._local = threading.local()
+        with rasterio.open(path) as source:
+            super().__init__(spec, source.descriptions, [unit or "" for unit in source.units])
+
+    def stored(self, window: Window) -> NDArray[Any]:
+        """Layers of a window as they are stored, (layers, y, x)."""
+        # One handle a thread: a handle is not safe to share.
         if not hasattr(self._local, "source"):
             self._local.source = rasterio.open(self.path)
-        source: rasterio.io.DatasetReader = self._local.source
-        return source
+        return np.asarray(self._local.source.read(window=window))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _cube_file, (self.path, self.spec)
+
+
+@lru_cache(maxsize=1)
+def _cube_file(path: Path, spec: CubeSpec | None) -> CubeFile:
+    """The file in another process, opened once."""
+    return CubeFile(path, spec)
+
+
+class ComposedCube(Cube):
+    """A composite that no file keeps: what is asked for is composed, to the very numbers that a file would hold.
+
+    Parameters
+    ----------
+    run : Run
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._composer = compose.composer(run)
+        spec = compose.file_spec(run)
+        super().__init__(None if run.is_static else run.cube, spec.bands, spec.units)
+
+    def stored(self, window: Window) -> NDArray[Any]:
+        """Layers of a window as they would be stored, (layers, y, x)."""
+        row, col, height, width = (int(v) for v in (window.row_off, window.col_off, window.height, window.width))
+        return self._composer.stored(Block(row, col, height, width))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ComposedCube, (self.run,)
+
+
+def run_cube(run: Run) -> Cube:
+    """The composite of a run whose stage compose is finished."""
+    file = run.store.folder(compose.NAME) / compose.FILE
+    return CubeFile(file, None if run.is_static else run.cube) if file.is_file() else ComposedCube(run)

@@ -86,7 +86,7 @@ class _Pair:
         """The pair, or None where the two do not show the same land in the same bands."""
         before, after = (store.folder(compose.NAME) / compose.FILE for store in (earlier, run.store))
         cover = earlier.folder(mapping.NAME) / "land_cover.tif"
-        if not (before.is_file() and cover.is_file()):
+        if not (before.is_file() and after.is_file() and cover.is_file()):
             return None
         with rasterio.open(before) as first, rasterio.open(after) as second, rasterio.open(cover) as classes:
             alike = {(item.shape, item.transform, str(item.crs)) for item in (first, second, classes)}

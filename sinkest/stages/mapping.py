@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from sinkest.features.cube import check_counts
 from sinkest.learn.model import TrainedModel, check_features
 from sinkest.mapping.cog import RasterClass, RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
@@ -23,7 +25,7 @@ from sinkest.runstore import content_key, write_bytes
 from sinkest.stages import compose, train
 from sinkest.stages.compose import tell_resumed
 from sinkest.stages.context import SIMULATED, Run
-from sinkest.stages.cubefile import CubeFile
+from sinkest.stages.cubefile import Cube, run_cube
 from sinkest.stages.mapfile import write_map
 
 NAME = "map"
@@ -47,12 +49,12 @@ class Mapper:
     Attributes
     ----------
     run : Run
-    cube : CubeFile
+    cube : Cube
     land_cover, stock : TrainedModel or None
     """
 
     run: Run
-    cube: CubeFile
+    cube: Cube
     land_cover: TrainedModel | None
     stock: TrainedModel | None
 
@@ -60,8 +62,11 @@ class Mapper:
         """Maps of a block and its sums by zone."""
         height, width = self.run.grid.shape
         outer, inner = block.padded(self._halo, (height, width))
-        features = self.cube.features(outer.window)
-        arrays: Arrays = {"looks": self.cube.counts(block.window)}
+        stored = self.cube.stored(outer.window)
+        features = self.cube.features_of(stored)
+        own = stored[(slice(None), *inner)]
+        seen = (self.cube.counts_of(own) > 0).sum(axis=(1, 2))
+        arrays: Arrays = {"looks": self.cube.looks_of(own), "seen": seen}
         inside = self.run.inside(block)
         if self.land_cover is None:
             where = inside & np.isfinite(features).all(axis=0)
@@ -78,6 +83,10 @@ class Mapper:
             return arrays
         arbor = forest & class_mask(classes, self._arbor)
         return arrays | self._density(block, features, arbor, np.where(arbor, classes, 0).astype(np.uint8))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: it reads composite and models itself, once."""
+        return _mapper, (self.run, self.cube)
 
     @property
     def _halo(self) -> int:
@@ -136,6 +145,11 @@ class Mapper:
         return features[columns][:, where].T
 
 
+@lru_cache(maxsize=1)
+def _mapper(run: Run, cube: Cube) -> Mapper:
+    return Mapper(run, cube, *train.load_models(run))
+
+
 def parts(run: Run) -> dict[str, Any]:
     """What the maps depend on."""
     return {
@@ -149,15 +163,17 @@ def parts(run: Run) -> dict[str, Any]:
 def work(run: Run, folder: Path) -> None:
     """Map all blocks, then write the files and the sums."""
     blocks = plan_blocks(run.grid, run.block_size, run.index.touched)
-    cube = CubeFile(run.store.folder(compose.NAME) / compose.FILE, None if run.is_static else run.cube)
-    land_cover, stock = train.load_models(run)
-    mapper = Mapper(run, cube, land_cover, stock)
+    cube = run_cube(run)
+    mapper = Mapper(run, cube, *train.load_models(run))
     cache = folder / f".parts-{run.block_size}"
     run.progress.begin(NAME, len(blocks))
-    ready = run_blocks(mapper, blocks, cache, workers=run.workers, advance=run.progress.advance)
+    ready = run_blocks(
+        mapper, blocks, cache, workers=run.workers, scheduler=run.scheduler, advance=run.progress.advance
+    )
     tell_resumed(run, NAME, ready, len(blocks))
+    _check_seasons(run, cache, blocks)
     tags = _tags(run)
-    for name, spec in layer_specs(run, land_cover is not None, stock, tags).items():
+    for name, spec in layer_specs(run, mapper.land_cover is not None, mapper.stock, tags).items():
         file = folder / f"{name}.tif"
         write_map(file, run.grid, spec, _layer(cache, blocks, name))
         write_bytes(folder / f"{name}.qml", qgis_style(file, spec, name))
@@ -165,6 +181,13 @@ def work(run: Run, folder: Path) -> None:
     write_bytes(folder / SUMS, sums.assign(simulated="SIMULATED" in tags).to_csv(index=False).encode())
     shutil.rmtree(cache)
     run.progress.end(NAME)
+
+
+def _check_seasons(run: Run, cache: Path, blocks: Sequence[Block]) -> None:
+    """Refuse a season in which nothing was seen; where a composite file was made, this has been found before."""
+    seen = sum((arrays["seen"] for _, arrays in iterate_parts(cache, blocks)), np.zeros((), dtype=np.int64))
+    for season, pixels in zip(() if run.is_static else run.cube.seasons, np.atleast_1d(seen).tolist(), strict=False):
+        check_counts(season, {1: pixels})
 
 
 def _tags(run: Run) -> dict[str, str]:

@@ -17,9 +17,8 @@ from sinkest.estimate.result import quantile
 from sinkest.learn.extract import extract
 from sinkest.learn.model import TrainedModel, check_features
 from sinkest.learn.recipes import Recipe
-from sinkest.stages import compose
 from sinkest.stages.context import Run
-from sinkest.stages.cubefile import CubeFile
+from sinkest.stages.cubefile import Cube, run_cube
 from sinkest.stages.inference import CITY, Frame
 from sinkest.stages.train import from_lidar
 
@@ -85,7 +84,7 @@ def _refit_variance(run: Run, model: TrainedModel, plots: pd.DataFrame) -> float
     stock = run.spec.stock
     if stock is None:
         return 0.0
-    cube = CubeFile(run.store.folder(compose.NAME) / compose.FILE, None if run.is_static else run.cube)
+    cube = run_cube(run)
     if stock.features_in_table:
         X = plots[list(model.features)].to_numpy(dtype=np.float32)
     else:
@@ -122,7 +121,7 @@ class _Refit:
         return np.clip(self._estimator.predict(X), self.recipe.minimum, self.recipe.maximum)
 
 
-def _lattice(run: Run, cube: CubeFile, model: TrainedModel) -> NDArray[np.float32]:
+def _lattice(run: Run, cube: Cube, model: TrainedModel) -> NDArray[np.float32]:
     """Features of pixels on a regular lattice over the area, (n, f)."""
     height, width = run.grid.shape
     step = max(1, int(math.sqrt(height * width / MAP_SAMPLE)))

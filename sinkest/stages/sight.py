@@ -54,7 +54,7 @@ def look(run: Run, findings: Findings) -> None:
     findings : Findings
         Its tables are looked at; gets the problems.
     """
-    sight = _Sight(run, composer(run, run.scenes()), set())
+    sight = _Sight(run, composer(run), set())
     for key in ("land_cover.labels", "stock.plots"):
         if key in findings.tables:
             file, table = findings.tables[key]

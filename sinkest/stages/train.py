@@ -25,7 +25,7 @@ from sinkest.messages import Message
 from sinkest.runstore import read_json, write_bytes
 from sinkest.stages import compose
 from sinkest.stages.context import Run
-from sinkest.stages.cubefile import CubeFile
+from sinkest.stages.cubefile import Cube, run_cube
 
 NAME = "train"
 MODELS = "models"
@@ -59,7 +59,7 @@ def parts(run: Run) -> dict[str, Any]:
 def work(run: Run, folder: Path) -> None:
     """Train what the configuration names and save models, cards and held-out predictions."""
     run.progress.begin(NAME, 2)
-    cube = CubeFile(run.store.folder(compose.NAME) / compose.FILE, None if run.is_static else run.cube)
+    cube = run_cube(run)
     if run.spec.land_cover is not None:
         model = _land_cover(run, cube)
         artefact.save(folder / MODELS / LAND_COVER, model)
@@ -168,7 +168,7 @@ def _static_names(run: Run) -> tuple[str, ...]:
     return tuple(static.layers) if static else ()
 
 
-def _observed(run: Run, cube: CubeFile, section: str, **given: Any) -> Observations:
+def _observed(run: Run, cube: Cube, section: str, **given: Any) -> Observations:
     return Observations(
         features=cube.feature_names,
         units=dict(zip(cube.feature_names, cube.units, strict=True)),
@@ -178,7 +178,7 @@ def _observed(run: Run, cube: CubeFile, section: str, **given: Any) -> Observati
     )
 
 
-def _land_cover(run: Run, cube: CubeFile) -> TrainedModel:
+def _land_cover(run: Run, cube: Cube) -> TrainedModel:
     cover = run.spec.land_cover
     if cover is None:
         raise InputError("stages.no_land_cover")
@@ -216,7 +216,7 @@ def _land_cover(run: Run, cube: CubeFile) -> TrainedModel:
     return trained.model
 
 
-def _stock(run: Run, cube: CubeFile) -> tuple[TrainedModel, pd.DataFrame]:
+def _stock(run: Run, cube: Cube) -> tuple[TrainedModel, pd.DataFrame]:
     """The stock model, and the plots with a prediction each that did not come from the plot itself."""
     stock = run.spec.stock
     if stock is None:
@@ -274,7 +274,7 @@ def _with_predictions(
     X: NDArray[np.float32],
     learn: NDArray[np.bool_],
     model: TrainedModel,
-    cube: CubeFile,
+    cube: Cube,
     held_out: Training | None,
 ) -> pd.DataFrame:
     """Plots with ``prediction`` (held out where the plot was learned from), ``random_prediction`` and ``fold``."""
@@ -311,7 +311,7 @@ def learning_rows(run: Run, plots: pd.DataFrame) -> NDArray[np.bool_]:
     return learn
 
 
-def _ready(folder: Path, cube: CubeFile, run: Run, kind: str) -> TrainedModel:
+def _ready(folder: Path, cube: Cube, run: Run, kind: str) -> TrainedModel:
     """A model that was trained before, if it is of the kind and fits the run's features."""
     model = artefact.load(folder)
     checked_kind(model.recipe, kind)
