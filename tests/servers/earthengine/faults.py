@@ -26,7 +26,7 @@ PAGES = {
     "login": (302, b"<html>moved</html>"),
 }
 PASSING = ("busy", "internal", "unavailable", "gateway", "page", "reset", "truncate", "garble", "expire", "stall")
-"""Faults that a patient client gets over."""
+"""Faults that a patient client gets over. One named ``none`` lets its request through."""
 
 
 @dataclass

@@ -56,12 +56,15 @@ class World:
         Id of a granule to its arrays (bands of 10 and 20 m, and ``cs_cdf``), each as wide as the world.
     radar : dict
         Id of a radar scene to its arrays (VV, VH, angle).
+    maps : dict
+        What the maps of others must come out as, by the program's names for them.
     """
 
     size: int = SIZE
     store: Store = field(default_factory=Store)
     granules: dict[str, dict[str, Array]] = field(default_factory=dict)
     radar: dict[str, dict[str, Array]] = field(default_factory=dict)
+    maps: dict[str, Array] = field(default_factory=dict)
 
     @property
     def grid(self) -> GeoBox:
@@ -96,7 +99,7 @@ def build(seed: int = 0, size: int = SIZE) -> World:
             _granule(world, rng, start, tile, columns, shift)
     _radar(world, rng)
     _terrain(world.store, size)
-    _maps(world.store, rng, size)
+    _maps(world, rng)
     _gedi(world.store, size)
     return world
 
@@ -190,7 +193,8 @@ def _terrain(store: Store, size: int) -> None:
             store.images["NASA/NASADEM_HGT/001"] = raster({"elevation": whole}, place, {})
 
 
-def _maps(store: Store, rng: np.random.Generator, size: int) -> None:
+def _maps(world: World, rng: np.random.Generator) -> None:
+    store, size = world.store, world.size
     grid, start = projection(), _milliseconds("20230101T000000")
     numbers = rng.integers(500, 9000, (2, size, size)).astype(float)
     quality = rng.choice([0.0, 50.0, 100.0, 150.0, 255.0], (size, size), p=[0.05, 0.1, 0.05, 0.05, 0.75])
@@ -199,12 +203,19 @@ def _maps(store: Store, rng: np.random.Generator, size: int) -> None:
     store.add("JAXA/ALOS/PALSAR/YEARLY/SAR_EPOCH", raster(mosaic, grid, properties))
     cover = rng.choice([10.0, 40.0, 80.0], (size, size))
     store.add("ESA/WorldCover/v200", raster({"Map": cover}, grid, {"system:index": "2021"}))
-    for k in range(3):
-        labels = rng.choice([0.0, 1.0, 4.0], (size, size))
+    labels = rng.choice([0.0, 1.0, 4.0], (3, size, size))
+    for k, label in enumerate(labels):
         named = {"system:index": f"dw{k}", "system:time_start": start + k * 86_400_000.0}
-        store.add("GOOGLE/DYNAMICWORLD/V1", raster({"label": labels}, grid, named))
+        store.add("GOOGLE/DYNAMICWORLD/V1", raster({"label": label}, grid, named))
     occurrence = np.where(rng.random((size, size)) < 0.3, rng.integers(1, 100, (size, size)), np.nan)
     store.images["JRC/GSW1_4/GlobalSurfaceWater"] = raster({"occurrence": occurrence}, grid, {})
+    usable = ~np.isin(quality, (0.0, 100.0, 150.0))
+    decibel = np.where(usable, 20.0 * np.log10(numbers) - 83.0, np.nan)
+    # Of three labels the one that comes twice, else the least.
+    twice = np.where(labels[1] == labels[2], labels[1], np.where(labels[0] == labels[2], labels[0], labels.min(axis=0)))
+    often = np.where(labels[0] == labels[1], labels[0], twice)
+    named = {"palsar_hh": decibel[0], "palsar_hv": decibel[1], "worldcover": cover, "dynamic_world": often}
+    world.maps = {**named, "jrc_water": occurrence}
 
 
 SHOTS = 2300
