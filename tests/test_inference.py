@@ -5,8 +5,12 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from sinkest.stages.inference import CITY, Frame, areas, rake, stock
+from sinkest.estimate.domains import CountyTable
+from sinkest.estimate.result import Estimate
+from sinkest.stages.inference import CITY, Frame, areas, rake, stock, stock_per_ha
+from sinkest.stages.inference.frame import spread_table
 
 AREA_HA = {"east": 6_000.0, "west": 4_000.0}
 FRAME = Frame(year=2025, level=0.95, definition_id="test", simulated=True, zone_area_ha=AREA_HA)
@@ -74,3 +78,24 @@ def test_raking_meets_both_margins_and_gives_an_empty_column_the_share_of_the_ro
     assert fitted.sum(axis=1) == pytest.approx(rows)
     assert (fitted > 0).all()
     assert math.fsum(rake(np.zeros((2, 2)), np.zeros(2), np.zeros(2)).ravel()) == 0
+
+
+def test_parts_keep_the_degrees_of_freedom_of_their_own_estimate() -> None:
+    """A zone's class and its stock per hectare have half-widths of Student's t, not of the normal."""
+    found = spread_table(county(df=4.0), ["a"], 0.95).set_index("zone")
+    # t at 97.5 % with 4 degrees of freedom is 2.776; the whole has 9: 2.262
+    assert found.loc["a", "half"] == pytest.approx(2.776 * 3.0, rel=1e-3)
+    assert found.loc[CITY, "half"] == pytest.approx(2.262 * 5.0, rel=1e-3)
+    frame = Frame(2025, 0.95, "x", False, {"a": 1000.0})
+    rows = stock_per_ha(frame, county(df=4.0), county(df=4.0, estimate=50.0))
+    (zone,) = (row for row in rows if row["zone"] == "a")
+    assert zone["value"] == pytest.approx(2.0)
+    assert zone["high"] - zone["value"] == pytest.approx(2.0 * math.hypot(8.328 / 100, 8.328 / 50), rel=1e-3)
+    assert zone["se"] == pytest.approx(2.0 * math.hypot(3 / 100, 3 / 50))
+
+
+def county(df: float, estimate: float = 100.0) -> CountyTable:
+    half = float(stats.t.ppf(0.975, df)) * 3.0
+    line = {"estimate": estimate, "se": 3.0, "low": estimate - half, "high": estimate + half, "n": 12, "status": "ok"}
+    city = Estimate(estimate=estimate, variance=25.0, n=12, method="m", df=9.0)
+    return CountyTable(pd.DataFrame([line], index=pd.Index(["a"])), city)

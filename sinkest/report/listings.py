@@ -95,7 +95,7 @@ def _sites(data: ReportData) -> Listing:
         about = (
             Words(str(head["name_zh"]), str(head["name_en"])) if finite(head["name_zh"]) is None else Words.same("—"),
             known(f"quantities.kind_{head['kind']}", head["kind"]),
-            Words.of("report.list_yes" if head["in_corridor"] else "report.list_no"),
+            Words.of("report.list_is" if head["in_corridor"] else "report.list_is_not"),
             Words.same(trimmed(float(head["area_ha"]), 4)),
             _number("pixels")(data, head),
         )
@@ -185,7 +185,7 @@ def _figure(column: str) -> Cell:
 
 def _yes(column: str) -> Cell:
     def shown(_data: ReportData, line: Record) -> Words:
-        return Words.of("report.list_yes" if line[column] else "report.list_no")
+        return Words.of("report.list_is" if line[column] else "report.list_is_not")
 
     return shown
 

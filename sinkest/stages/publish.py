@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sinkest.report.figures import overview_png
 from sinkest.report.gis import report_geopackage, report_geoparquet
 from sinkest.report.html import report_html
 from sinkest.report.listings import detail_tables
+from sinkest.report.notenames import named_notes
 from sinkest.report.word import report_docx
 from sinkest.report.xlsx import report_xlsx
 from sinkest.runstore import RunStore, code_version, read_json, write_bytes
@@ -96,7 +98,7 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
     factors = _table(folder, "factors")
     legend = tuple(LegendClass(**item) for item in about["legend"])
     maps = _maps(store, legend, settings.map_pixels) if with_maps else ()
-    return ReportData(
+    data = ReportData(
         run_id=about["run_id"],
         name=about["name"],
         year=about["year"],
@@ -132,6 +134,7 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
         title_zh=settings.title_zh,
         title_en=settings.title_en,
     )
+    return replace(data, notes=named_notes(data))
 
 
 def _table(folder: Path, name: str) -> pd.DataFrame | None:

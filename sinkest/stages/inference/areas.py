@@ -15,8 +15,7 @@ from sinkest.errors import InputError
 from sinkest.estimate.accuracy import AreaEstimate
 from sinkest.estimate.area import stratified_area_from_sample
 from sinkest.estimate.domains import CountyTable, county_areas
-from sinkest.estimate.result import quantile
-from sinkest.stages.inference.frame import Frame
+from sinkest.stages.inference.frame import Frame, spread_table
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
 from sinkest.tidy import CITY
 
@@ -30,7 +29,8 @@ class Areas:
     rows : list of dict
         Tidy rows.
     by_class : DataFrame
-        ``zone``, ``class``, ``area_ha``, ``se``: land-cover classes, of which zones add up to the whole.
+        ``zone``, ``class``, ``area_ha``, ``se`` and ``half`` (half-width of the interval): land-cover classes, of which
+        zones add up to the whole.
     accuracy : AreaEstimate
         Of the run's map, by class.
     counts : int array (k, k)
@@ -152,15 +152,12 @@ def _class_table(
         least = LEAST_SHARE * expected.loc[zones, names].to_numpy(dtype=float)
         raked = rake(np.maximum(start, least), margin, totals)
         for j, name in enumerate(names):
-            se = tables[name].table.loc[zones, "se"].to_numpy(dtype=float)
-            pieces.append(pd.DataFrame({"zone": zones, "class": name, "area_ha": raked[:, j], "se": se}))
-            city = {"zone": [CITY], "class": name, "area_ha": [totals[j]], "se": [tables[name].city.se]}
-            pieces.append(pd.DataFrame(city))
+            spread = spread_table(tables[name], zones, frame.level)
+            pieces.append(spread.assign(**{"class": name, "area_ha": [*raked[:, j], totals[j]]}))
     return pd.concat(pieces, ignore_index=True)
 
 
 def _class_rows(frame: Frame, by_class: pd.DataFrame, n: int) -> list[dict[str, Any]]:
-    q = quantile(frame.level)
     return [
         frame.row(
             f"class_area:{line['class']}",
@@ -168,8 +165,8 @@ def _class_rows(frame: Frame, by_class: pd.DataFrame, n: int) -> list[dict[str, 
             "ha",
             line["area_ha"],
             line["se"],
-            max(line["area_ha"] - q * line["se"], 0.0),
-            line["area_ha"] + q * line["se"],
+            max(line["area_ha"] - line["half"], 0.0),
+            line["area_ha"] + line["half"],
             method="county_areas",
             n=n,
         )

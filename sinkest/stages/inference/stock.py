@@ -12,9 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sinkest.estimate.domains import CountyTable, county_totals
-from sinkest.estimate.result import quantile
 from sinkest.estimate.total import horvitz_thompson
-from sinkest.stages.inference.frame import Frame
+from sinkest.stages.inference.frame import Frame, spread_table
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
 from sinkest.tidy import CITY
 
@@ -32,7 +31,8 @@ class Stock:
     rows : list of dict
         Tidy rows.
     by_type : DataFrame
-        ``zone``, ``type``, ``stock_m3``, ``se``; zones add up to the whole, types to each zone's stock.
+        ``zone``, ``type``, ``stock_m3``, ``se`` and ``half`` (half-width of the interval); zones add up to the whole,
+        types to each zone's stock.
     change : DataFrame or None
         ``zone``, ``type``, ``component``, ``change_m3_yr``, ``se``.
     relative_efficiency : float
@@ -100,10 +100,8 @@ def stock(
     efficiency = alone.variance * frame.total_ha**2 / whole.city.variance
     expected = map_mean.mul(pd.Series(frame.zone_area_ha), axis=0)
     by_type = _type_table(frame, plots, volume, expected, whole, total, types)
-    q = quantile(frame.level)
     for line in by_type.to_dict("records"):
-        span = q * line["se"]
-        low, high = max(line["stock_m3"] - span, 0.0), line["stock_m3"] + span
+        low, high = max(line["stock_m3"] - line["half"], 0.0), line["stock_m3"] + line["half"]
         name = f"stock_by_type:{line['type']}"
         rows.append(
             frame.row(
@@ -145,9 +143,8 @@ def _type_table(
     raked = rake(np.maximum(start, least), whole.table.loc[zones, "estimate"].to_numpy(dtype=float), totals)
     pieces = []
     for j, (name, found) in enumerate(tables.items()):
-        se = found.table.loc[zones, "se"].to_numpy(dtype=float)
-        pieces.append(pd.DataFrame({"zone": zones, "type": name, "stock_m3": raked[:, j], "se": se}))
-        pieces.append(pd.DataFrame({"zone": [CITY], "type": name, "stock_m3": [totals[j]], "se": [found.city.se]}))
+        spread = spread_table(found, zones, frame.level)
+        pieces.append(spread.assign(type=name, stock_m3=[*raked[:, j], totals[j]]))
     return pd.concat(pieces, ignore_index=True)
 
 
@@ -199,13 +196,19 @@ def _by_zone(found: CountyTable, zones: Sequence[str]) -> tuple[NDArray[np.float
 def stock_per_ha(frame: Frame, stocks: CountyTable, arbor: CountyTable) -> list[dict[str, Any]]:
     """Growing stock per hectare of arbor forest; plots and reference points are independent samples."""
     rows = []
-    q = quantile(frame.level)
-    for zone in [CITY, *frame.zone_area_ha]:
-        (volume, volume_se, n), (area, area_se, _) = (_line(found, zone) for found in (stocks, arbor))
+    zones = list(frame.zone_area_ha)
+    spread = [spread_table(found, zones, frame.level).set_index("zone") for found in (stocks, arbor)]
+    errors = {name: [table[name].to_dict() for table in spread] for name in ("se", "half")}
+    for zone in [CITY, *zones]:
+        (volume, n), (area, _) = (_line(found, zone) for found in (stocks, arbor))
         if not area > 0:
             continue
         value = volume / area
-        se = value * math.hypot(volume_se / volume, area_se / area) if volume > 0 else math.nan
+        # each part keeps its own degrees of freedom: half-widths join as standard errors do
+        se, half = (
+            value * math.hypot(errors[name][0][zone] / volume, errors[name][1][zone] / area) if volume > 0 else math.nan
+            for name in ("se", "half")
+        )
         enough = zone == CITY or all(_status(found, zone) == "ok" for found in (stocks, arbor))
         rows.append(
             frame.row(
@@ -214,8 +217,8 @@ def stock_per_ha(frame: Frame, stocks: CountyTable, arbor: CountyTable) -> list[
                 "m3/ha",
                 value,
                 se,
-                max(value - q * se, 0.0),
-                value + q * se,
+                max(value - half, 0.0),
+                value + half,
                 method="ratio_of_estimates",
                 n=n,
                 status="ok" if enough else "insufficient",
@@ -224,11 +227,11 @@ def stock_per_ha(frame: Frame, stocks: CountyTable, arbor: CountyTable) -> list[
     return rows
 
 
-def _line(found: CountyTable, zone: str) -> tuple[float, float, int]:
+def _line(found: CountyTable, zone: str) -> tuple[float, int]:
     if zone == CITY:
-        return found.city.estimate, found.city.se, found.city.n
-    values, errors, n = (found.table[name].to_dict() for name in ("estimate", "se", "n"))
-    return float(values[zone]), float(errors[zone]), int(n[zone])
+        return found.city.estimate, found.city.n
+    values, n = (found.table[name].to_dict() for name in ("estimate", "n"))
+    return float(values[zone]), int(n[zone])
 
 
 def _status(found: CountyTable, zone: str) -> str:
