@@ -234,7 +234,7 @@ class StackSource(Source):
         for part, own in parts:
             wanted = seen & own[inner, inner]
             if wanted.any():
-                has_data = read_part(part, bands, grid, self._nodata_of, wanted, into)
+                has_data = read_part(part, bands, grid, self._nodata_of, wanted, into, len(parts) == 1)
                 seen[wanted] = has_data[wanted]
         self._check_stored(scene, bands, into, seen)
         return seen

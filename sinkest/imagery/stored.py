@@ -35,7 +35,7 @@ def common_storage(
     limits = np.iinfo(dtype)
     largest = max(abs(float(number) * scale + offset) for number in (limits.min, limits.max))
     aligned = all(aligned_window(native, grid) is not None for native in {file.grid for file, _ in found})
-    return StoredAs(dtype, scale, offset) if aligned and largest <= np.finfo(np.float32).max else None
+    return StoredAs(dtype, scale, offset) if aligned and largest <= float(np.finfo(np.float32).max) else None
 
 
 def read_codes(
@@ -71,9 +71,18 @@ def owned(
 
 
 def read_part(
-    part: Part, bands: Sequence[str], grid: GeoBox, nodata_of: Nodata, wanted: Mask, into: NDArray[np.integer]
+    part: Part,
+    bands: Sequence[str],
+    grid: GeoBox,
+    nodata_of: Nodata,
+    wanted: Mask,
+    into: NDArray[np.integer],
+    alone: bool,
 ) -> Mask:
-    """Read bands of a part where they are wanted; returns where all of them have data there."""
+    """Read bands of a part where they are wanted; returns where all of them have data there.
+
+    Where the part is not ``alone`` in its scene, ``into`` keeps what other parts gave.
+    """
     has_data = wanted.copy()
     by_file: dict[str, list[int]] = {}
     for k, band in enumerate(bands):
@@ -81,7 +90,7 @@ def read_part(
     for places in by_file.values():
         file = part.bands[bands[places[0]]][0]
         numbers = [part.bands[bands[k]][1] for k in places]
-        direct = places == list(range(places[0], places[-1] + 1))
+        direct = alone and places == list(range(places[0], places[-1] + 1))
         room = into[places[0] : places[-1] + 1] if direct else np.empty((len(places), *grid.shape.yx), into.dtype)
         blanks = [nodata_of(file, number) for number in numbers]
         inside = read_stored(file, numbers, grid, room, blanks[0] or 0, wanted)

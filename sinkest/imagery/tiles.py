@@ -141,7 +141,8 @@ def read_tiles(
     blank : number
         What tiles hold that were never written.
     wanted : bool array (y, x), optional
-        Tiles without a wanted pixel are not read, and ``out`` keeps there what it held.
+        Tiles without a wanted pixel are not read, nor rows of a tile unpacked beyond the last; ``out`` keeps there what
+        it held.
 
     Raises
     ------
@@ -153,12 +154,22 @@ def read_tiles(
     try:
         for row, rows, its_rows in _cut(corner[0], out.shape[1], index.tile[0]):
             for col, cols, its_cols in _cut(corner[1], out.shape[2], index.tile[1]):
-                if wanted is not None and not wanted[rows, cols].any():
+                ends = _ends(rows, cols, wanted)
+                if not ends.any():
                     continue
                 place = row * _count(index.shape[1], index.tile[1]) + col
-                _fill(handle, index, place, samples, out[:, rows, cols], (its_rows.start, its_cols.start), blank)
+                _fill(handle, index, place, samples, out[:, rows, cols], (its_rows.start, its_cols.start), ends, blank)
     finally:
         os.close(handle)
+
+
+def _ends(rows: slice, cols: slice, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """For each row, one past the last column that is wanted; 0 where none is."""
+    length, width = rows.stop - rows.start, cols.stop - cols.start
+    if wanted is None:
+        return np.full(length, width)
+    part = wanted[rows, cols]
+    return np.where(part.any(axis=1), width - part[:, ::-1].argmax(axis=1), 0)
 
 
 def _fill(
@@ -168,16 +179,17 @@ def _fill(
     samples: NDArray[np.int64],
     out: NDArray[Any],
     corner: tuple[int, int],
+    ends: NDArray[np.int64],
     blank: float,
 ) -> None:
     """Unpack the part of a tile that ``out`` covers, in all its bands."""
     if not index.planar:
-        _unpack_into(_tile(handle, index, place), index.bands, samples, out, corner, index, blank)
+        _unpack_into(_tile(handle, index, place), index.bands, samples, out, corner, ends, index, blank)
         return
     plane = len(index.offsets) // index.bands
     for k, sample in enumerate(samples):
         stored = _tile(handle, index, sample * plane + place)
-        _unpack_into(stored, 1, np.zeros(1, np.int64), out[k : k + 1], corner, index, blank)
+        _unpack_into(stored, 1, np.zeros(1, np.int64), out[k : k + 1], corner, ends, index, blank)
 
 
 def _unpack_into(
@@ -186,13 +198,14 @@ def _unpack_into(
     samples: NDArray[np.int64],
     out: NDArray[Any],
     corner: tuple[int, int],
+    ends: NDArray[np.int64],
     index: TileIndex,
     blank: float,
 ) -> None:
     if stored is None:
         out[:] = blank
     else:
-        _unpack(stored.reshape(index.tile[0], -1), width, samples, index.differences, *corner, out)
+        _unpack(stored.reshape(index.tile[0], -1), width, samples, index.differences, *corner, ends, out)
 
 
 def _tile(handle: int, index: TileIndex, place: int) -> NDArray[Any] | None:
@@ -230,11 +243,13 @@ def _count(length: int, tile: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _unpack(stored, width, samples, differences, top, left, out):  # type: ignore[no-untyped-def]
+def _unpack(stored, width, samples, differences, top, left, ends, out):  # type: ignore[no-untyped-def]
     """Part the bands that lie interleaved in each row; where they are differences, sum them up."""
     for r in range(out.shape[1]):
+        if ends[r] == 0:
+            continue
         for s in range(samples.size):
-            row, into = stored[top + r, samples[s] :], out[s, r]
+            row, into = stored[top + r, samples[s] :], out[s, r, : ends[r]]
             if not differences:
                 for c in range(into.size):
                     into[c] = row[(left + c) * width]
