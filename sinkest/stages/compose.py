@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from sinkest.errors import ConfigError
 from sinkest.features.block import build_block, served_block
 from sinkest.features.cube import NODATA, check_counts
+from sinkest.imagery.composite import CompositeSource
 from sinkest.imagery.source import Gap, Scene
 from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
@@ -132,6 +133,11 @@ class Composer:
             stack = np.stack([values[name] for name in names]).astype(np.float32)
             stack[:, ~run.inside(block)] = np.nan
             return stack
+        if isinstance(run.source, CompositeSource):
+            asked = {layer.name: (layer.unit, layer.scale) for layer in run.cube.layers}
+            read = run.source.stored(run.grid[block.slices], asked, run.periods)
+            read[:, ~run.inside(block)] = NODATA
+            return read
         if run.source.composes:
             wanted = run.cube.composition(run.periods)
             values = served_block(run.source, run.grid, block.slices, run.cube, wanted)

@@ -9,6 +9,7 @@ from sinkest.errors import InputError, SourceError
 from sinkest.features import topography
 from sinkest.features.radar import check_orbits
 from sinkest.features.topography import Correction, LevelledSource
+from sinkest.imagery.composite import CompositeSource
 from sinkest.imagery.source import Scene, Source
 from sinkest.messages import Message
 from sinkest.runstore import content_key, pretty_json, write_bytes
@@ -26,7 +27,7 @@ def levelled(run: Run) -> Source:
     the run's folder under a key of all that they depend on, so that a resumed run, and every process of a cluster, has
     the same ones.
     """
-    if run.cube.topographic_correction == "none":
+    if run.cube.topographic_correction == "none" or isinstance(run.source, CompositeSource):
         return run.source
     key = _key(run)
     kept = _kept(run, key)
@@ -64,6 +65,8 @@ def inspect(run: Run, findings: Findings) -> None:
         radar scenes do not tell their pass, or a season has none of a pass that is asked for.
     """
     cube = run.cube
+    if isinstance(run.source, CompositeSource):
+        return  # what its layers are was settled where they were made
     if run.source.composes:
         cube.composition(run.periods)
         return
