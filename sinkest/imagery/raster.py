@@ -26,14 +26,15 @@ from rasterio.windows import Window
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.resample import Kernel, Positions, resample
 from sinkest.imagery.tiles import TileIndex, read_tiles, tile_index
+from sinkest.limits import RASTER_SIDE
 
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
 """Names that count as rasters when a folder is searched."""
 
-VIRTUAL = "/vsi"
-"""How paths begin that GDAL looks up in archives or on servers instead of on the disk."""
+VIRTUAL = ("/vsi", "ZARR:")
+"""How paths begin that GDAL looks up in archives, stores or on servers instead of as a file on the disk."""
 
-MAX_SIDE = 1_000_000
+MAX_SIDE = RASTER_SIDE
 """More pixels a side than any real scene or mosaic has; beyond it a header is taken for damaged."""
 
 MIN_PIXEL = 1e-9

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinkest.errors import SourceError
-from sinkest.imagery.products import landsat, mosaics, safe
+from sinkest.imagery.products import landsat, mosaics, safe, store
 from sinkest.imagery.products.contents import Contents, contents_of, is_archive
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.raster import SUFFIXES
@@ -28,7 +28,6 @@ class Inventory:
     palsar : dict of str to list of Path
         Tiles by polarisation.
     elevation : list of Path
-    zarr : list of Path
     left : dict of Path to str
         What is not used, with what it seems to be; empty where that is unknown.
     """
@@ -37,13 +36,12 @@ class Inventory:
     radar: list[mosaics.RadarFile] = field(default_factory=list)
     palsar: dict[str, list[Path]] = field(default_factory=dict)
     elevation: list[Path] = field(default_factory=list)
-    zarr: list[Path] = field(default_factory=list)
     left: dict[Path, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was found that can be read."""
-        return not (self.products or self.radar or self.palsar or self.elevation or self.zarr)
+        return not (self.products or self.radar or self.palsar or self.elevation)
 
 
 def take_stock(
@@ -104,7 +102,7 @@ def _walk(
             continue
         if entry.is_dir():
             if entry.suffix.lower() == ".zarr":
-                found.zarr.append(entry)
+                found.products += store.read_store(entry, bands)
             elif not _safe(entry, bands, found) and depth > 0:
                 _walk(entry, depth - 1, bands, claimed, found, years)
         elif is_archive(entry):

@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.local import StackSource
+from sinkest.imagery.products import store
 from sinkest.imagery.products.inventory import take_stock
 from sinkest.imagery.products.mosaics import Mosaic, RadarFile, RadarValues, check_decibels
 from sinkest.imagery.products.product import Product
@@ -345,5 +346,7 @@ def _renamed(scene: Scene, number: int) -> Scene:
 def _files_of(product: Product) -> set[Path]:
     if product.path.is_file():
         return {product.path}
+    if product.kind == store.KIND:
+        return {file for file in product.path.rglob("*") if file.is_file()}
     bands = [*product.tile.bands.values(), *([product.tile.qa] if product.tile.qa else [])]
     return {Path(band.place) for band in bands}
