@@ -16,7 +16,6 @@ import pyogrio
 import pystac
 import pytest
 import rasterio
-from pystac.validation.local_validator import LocalValidator
 from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import box
 
@@ -126,10 +125,10 @@ def test_zones_without_any_estimate_still_have_their_area() -> None:
 
 def test_the_catalogue_of_a_run_is_valid_stac(run: Path) -> None:
     folder = run / "report" / "stac"
-    validator = LocalValidator()
-    for name, kind in (("item.json", validator.item_validator), ("collection.json", validator.collection_validator)):
+    for name, kind in (("item.json", pystac.Item), ("collection.json", pystac.Collection)):
         content = json.loads((folder / name).read_text(encoding="utf-8"))
-        assert [error.message for error in kind.iter_errors(content)] == []
+        # the schemas of STAC itself come with pystac; those of its extensions lie on the network
+        kind.from_dict(content | {"stac_extensions": []}).validate()
     collection = pystac.Collection.from_file(str(folder / "collection.json"))
     (item,) = collection.get_items()
     assert item.get_collection() is not None
