@@ -14,7 +14,7 @@ from tests.servers.stac import StacServer, collection
 from tests.servers.stac_items import sentinel2_item
 from tests.servers.truth import CODES, Truth, build, lattice
 
-FINE_M = 60.0
+FINE_M = 120.0
 """Side of a fine pixel: a city at 10 m would take long, and the lattices are nested alike at any size."""
 
 BANDS = ("red", "nir", "swir1")
@@ -53,7 +53,7 @@ retry_delay_s = 0.01
 
 
 def make_truth(project: Path) -> Truth:
-    """The truth over the project's area, in its seasons; fine pixels are half of the run's."""
+    """The truth over the project's area, in its seasons; fine pixels are as large as the run's."""
     config = load_config(project / CONFIG)
     _, grid = place(config)
     box = grid.extent.boundingbox
