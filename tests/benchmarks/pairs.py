@@ -95,7 +95,7 @@ class Case:
     ours, peer : callable
         ``(folder, quick) -> Work``; prepares in the folder what is not there yet. Cases of a run share the folder.
     rounds : int
-        Pairs of runs.
+        Pairs of runs; a quick run makes one.
     memory : float, optional
         Most that our peak may be of the peer's.
     score : callable
@@ -103,6 +103,10 @@ class Case:
     check : callable, optional
         ``(facts of ours, facts of peer) -> text``: how far the results differ. Raises AssertionError where they differ
         by more than they may.
+    told : callable, optional
+        ``(ours, peer) -> text``: what follows from the measurements, for the line.
+    most_bytes : float, optional
+        Most that our peak may be.
     """
 
     name: str
@@ -113,6 +117,8 @@ class Case:
     memory: float | None = None
     score: Callable[[Measured, Measured], float] = times_faster
     check: Callable[[Mapping[str, Any], Mapping[str, Any]], str] | None = None
+    told: Callable[[Measured, Measured], str] | None = None
+    most_bytes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -129,8 +135,9 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Whether the score and the memory are as required."""
-        share = self.ours.peak_bytes / self.peer.peak_bytes
-        return self.score >= self.case.required and (self.case.memory is None or share <= self.case.memory)
+        case, ours = self.case, self.ours.peak_bytes
+        small = case.memory is None or ours <= case.memory * self.peer.peak_bytes
+        return self.score >= case.required and small and (case.most_bytes is None or ours <= case.most_bytes)
 
     @property
     def line(self) -> str:
@@ -138,7 +145,8 @@ class Outcome:
         ours, peer = self.ours, self.peer
         cpu_ratio = (peer.cpu_s / peer.pixels) / (ours.cpu_s / ours.pixels)
         memory = "" if self.case.memory is None else f" (at most {self.case.memory:g} of the peer's)"
-        told = f"; {self.difference}" if self.difference else ""
+        follows = "" if self.case.told is None else self.case.told(ours, peer)
+        told = "".join(f"; {text}" for text in (self.difference, follows) if text)
         return (
             f"{self.case.name:18s} {self.score:7.2f} (required {self.case.required:g}; by CPU time {cpu_ratio:.2f})  "
             f"{ours.wall_s:.2f} s against {peer.wall_s:.2f} s, {ours.ns_a_pixel:.0f} against {peer.ns_a_pixel:.0f} "
@@ -159,7 +167,7 @@ def run_case(case: Case, folder: Path, quick: bool) -> Outcome:
     """
     ours, peer = case.ours(folder, quick), case.peer(folder, quick)
     warm_up = _run(ours)["process_s"]
-    rounds = [(_run(ours), _run(peer)) for _ in range(case.rounds)]
+    rounds = [(_run(ours), _run(peer)) for _ in range(1 if quick else case.rounds)]
     first, second = (_measured(work, [pair[k] for pair in rounds]) for k, work in enumerate((ours, peer)))
     difference = "" if case.check is None else case.check(first.facts, second.facts)
     return Outcome(case, first, second, case.score(first, second), warm_up, difference)
