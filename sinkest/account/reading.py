@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sinkest.errors import InputError
+from sinkest.limits import TARGETS_BYTES
 
-MAX_BYTES = 2_000_000
+MAX_BYTES = TARGETS_BYTES
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
@@ -13,9 +14,13 @@ import pyogrio.errors
 import pyproj.exceptions
 import shapely
 
+from sinkest.archives import members
 from sinkest.errors import InputError
+from sinkest.limits import VECTOR_BYTES
 
 ZIPPED = (".shp", ".geojson", ".json", ".gpkg", ".kml", ".fgb")
+TEXTUAL = {".geojson", ".json", ".kml", ".zip"}
+"""Formats that are read as a whole, whatever is wanted of them."""
 PARQUET = {".parquet", ".geoparquet", ".pq"}
 UNREADABLE = (
     pyogrio.errors.CRSError,
@@ -27,9 +32,13 @@ UNREADABLE = (
     pyproj.exceptions.ProjError,
     shapely.errors.ShapelyError,
     OSError,
+    LookupError,
+    TypeError,
     UnicodeError,
     ValueError,
+    RuntimeError,
     zipfile.BadZipFile,
+    zlib.error,
 )
 
 
@@ -59,6 +68,8 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
         raise InputError("aoi.no_file", file=file)
     if file.is_dir() and file.suffix.lower() != ".gdb":
         raise InputError("aoi.folder", file=file)
+    if file.is_file() and file.stat().st_size > VECTOR_BYTES and file.suffix.lower() in TEXTUAL:
+        raise InputError("aoi.too_large", file=file, limit=VECTOR_BYTES)
     try:
         with warnings.catch_warnings():
             # What GDAL only warns of (unclosed rings, unusual nesting) is checked by the caller on the geometry itself.
@@ -68,7 +79,18 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
         raise
     except UNREADABLE as error:
         raise InputError("aoi.unreadable", file=file, reason=_first_line(error)) from error
-    return _mend_encoding(frame) if file.suffix.lower() in {".shp", ".zip"} else frame
+    _refuse_twins(file, frame)
+    if file.suffix.lower() not in {".shp", ".zip"}:
+        return frame
+    mended = _mend_encoding(frame)
+    _refuse_twins(file, mended)
+    return mended
+
+
+def _refuse_twins(file: Path, frame: gpd.GeoDataFrame) -> None:
+    twins = [str(name) for name in frame.columns[frame.columns.duplicated()]]
+    if twins:
+        raise InputError("aoi.unreadable", file=file, reason=f"two columns {ascii(twins[0])[:60]}")
 
 
 def _read_ogr(file: Path, layer: str | None) -> gpd.GeoDataFrame:
@@ -80,14 +102,15 @@ def _read_ogr(file: Path, layer: str | None) -> gpd.GeoDataFrame:
 
 def _read_zip(file: Path, layer: str | None) -> gpd.GeoDataFrame:
     """The vector file inside an archive, in whatever folder; its stem serves as the name of the layer."""
+    members(file)  # nothing that would lead out of it or unpack to more than a machine holds
     with zipfile.ZipFile(file) as archive:
-        members = {
+        found = {
             PurePosixPath(name).stem: name
             for name in archive.namelist()
             if name.lower().endswith(ZIPPED) and "__MACOSX" not in name
         }
-    chosen = _chosen(file, sorted(members), layer)
-    return gpd.read_file(f"/vsizip/{{{file.resolve()}}}/{members[chosen]}", engine="pyogrio")
+    chosen = _chosen(file, sorted(found), layer)
+    return gpd.read_file(f"/vsizip/{{{file.resolve()}}}/{found[chosen]}", engine="pyogrio")
 
 
 def _chosen(file: Path, layers: list[str], layer: str | None) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 from pyproj.aoi import AreaOfInterest
+from pyproj.exceptions import ProjError
 from pyproj.transformer import TransformerGroup
 from shapely.geometry.base import BaseGeometry
 
@@ -117,7 +118,10 @@ def read_zones(
     with np.errstate(invalid="ignore"):  # coordinates that are no numbers are refused by the check itself
         flat = [None if geometry is None else shapely.force_2d(geometry) for geometry in frame.geometry]
         check_polygons(file, flat, geographic=crs.is_geographic)
-    degrees = _to_degrees(file, flat, crs)
+    try:
+        degrees = _to_degrees(file, flat, crs)
+    except (ProjError, IndexError) as error:  # a datum or ellipsoid that nothing leads away from
+        raise InputError("aoi.outside_crs", crs=crs.name) from error
     if check_datum:
         _check_datum(file, degrees, datum)
     geometries = [mended(geometry_to_wgs84(geometry)) for geometry in degrees] if datum == "gcj02" else degrees

@@ -32,11 +32,12 @@ from sinkest.config.numbers import (
     TargetsSection,
 )
 from sinkest.errors import ConfigError
+from sinkest.limits import CONFIG_BYTES
 from sinkest.messages import Message, catalogue
 from sinkest.shipped import resolve
 
 CONFIG_VERSION = 1
-MAX_BYTES = 1_000_000
+MAX_BYTES = CONFIG_BYTES
 
 
 class ReportSection(Section):

@@ -7,9 +7,12 @@ in it is on a list of trusted ones.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import tokenize
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from importlib.metadata import version
 from operator import itemgetter
@@ -19,6 +22,7 @@ from typing import Any
 import skops.io
 import skops.io.exceptions
 
+from sinkest import limits
 from sinkest.errors import ModelError
 from sinkest.learn import canonical
 from sinkest.learn.applicability import AreaOfApplicability
@@ -30,7 +34,24 @@ from sinkest.runstore import pretty_json, write_bytes
 CARD_FILE = "card.json"
 ESTIMATOR_FILE = "estimator.skops"
 FORMAT = 1
-MAX_BYTES = 2_000_000_000
+MAX_BYTES = limits.MODEL_BYTES
+_BROKEN = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ImportError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What the libraries raise of a damaged file: numpy reads heads of arrays as Python text, and sizes as they stand."""
 PICKLE_STARTS = (b"\x80", b"x\x9c", b"x\x01", b"x^", b"x\xda", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(", b"c")
 
 TRUSTED = (
@@ -131,7 +152,7 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> TrainedModel:
         parts = skops.io.loads(content, trusted=[*TRUSTED, *_extra(content, recipe.allowed)])
         recipe = recipe.with_response(card["response"]["name"], card["response"]["unit"])
         return _assembled(recipe, parts, card)
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise ModelError("learn.broken_model", file=source / ESTIMATOR_FILE, reason=str(error)) from error
 
 
@@ -218,10 +239,14 @@ def _check_release(source: Path, card: dict[str, Any]) -> None:
 
 def _types(content: bytes) -> list[str]:
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > limits.MODEL_UNPACKED_BYTES:
+            raise ModelError("learn.model_too_large", file=ESTIMATOR_FILE, limit=limits.MODEL_UNPACKED_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return sorted(str(name) for name in skops.io.get_untrusted_types(data=content))
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile, RecursionError) as error:
+    except _BROKEN as error:
         raise ModelError("learn.broken_model", file=ESTIMATOR_FILE, reason=str(error)) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sinkest import limits
 from sinkest.aoi.vector import read_vector
+from sinkest.archives import Bounds, members
 from sinkest.errors import InputError
 from sinkest.learn.cells import is_empty
 from sinkest.learn.fields import COMMENT
@@ -27,8 +30,22 @@ PARQUET_ENDINGS = frozenset({".parquet", ".geoparquet", ".pq"})
 SHEET_ENDINGS = frozenset({".xlsx", ".xlsm"})
 SUPPORTED = ".csv, .gpkg, .geojson, .parquet, .xlsx, .shp"
 DELIMITERS = (",", "\t", ";")
-MAX_ROWS = 1_048_576
-"""Rows of a spreadsheet."""
+MAX_ROWS = limits.TABLE_ROWS
+_PACKED_SHEET = Bounds(unpacked_bytes=limits.SHEET_UNPACKED_BYTES)
+_NO_PARQUET = (ValueError, OSError, LookupError, TypeError, AttributeError, NotImplementedError)
+_NO_SHEET = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What the libraries raise of damaged files; the parser's own error is a SyntaxError."""
 
 
 @dataclass
@@ -109,10 +126,10 @@ def open_table(path: str | Path, layer: str | None = None) -> RawTable:
 def _read_parquet(file: Path) -> pd.DataFrame:
     try:
         return gpd.read_parquet(file)
-    except (ValueError, OSError) as no_geometry:
+    except _NO_PARQUET as no_geometry:
         try:
             return pd.read_parquet(file)
-        except (ValueError, OSError) as error:
+        except _NO_PARQUET as error:
             reason = _first_line(error)
             raise InputError("learn.damaged", file=file, reason=reason) from no_geometry
 
@@ -134,20 +151,46 @@ def _read_sheet(file: Path, sheet: str | None) -> tuple[list[list[Any]], list[Me
     import openpyxl
 
     try:
+        members(file, _PACKED_SHEET)
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, SyntaxError) as error:
+    except InputError as error:
+        raise InputError("learn.damaged", file=file, reason=error.message) from error
+    except _NO_SHEET as error:
         raise InputError("learn.damaged", file=file, reason=_first_line(error)) from error
     try:
-        if sheet is not None and sheet not in book.sheetnames:
-            raise InputError("learn.no_sheet", file=file, sheet=sheet, sheets=", ".join(book.sheetnames))
-        chosen = book[sheet] if sheet is not None else book.worksheets[0]
-        records = [list(row) for row in chosen.iter_rows(values_only=True)]
+        chosen = _chosen_sheet(file, book, sheet)
         notes = []
         if sheet is None and len(book.sheetnames) > 1:
             notes.append(Message.of("learn.first_sheet", file=file.name, sheet=chosen.title))
-        return records, notes
+        return _records(file, chosen), notes
+    except InputError:
+        raise
+    except _NO_SHEET as error:
+        raise InputError("learn.damaged", file=file, reason=_first_line(error)) from error
     finally:
         book.close()
+
+
+def _chosen_sheet(file: Path, book: Any, sheet: str | None) -> Any:
+    if sheet is None:
+        return book.worksheets[0]
+    if sheet not in book.sheetnames:
+        raise InputError("learn.no_sheet", file=file, sheet=sheet, sheets=", ".join(book.sheetnames))
+    return book[sheet]
+
+
+def _records(file: Path, sheet: Any) -> list[list[Any]]:
+    """Rows of a sheet, each as wide as its header at least; the size that the sheet claims is not believed."""
+    sheet.reset_dimensions()
+    records: list[list[Any]] = []
+    width = 0
+    for row in sheet.iter_rows(values_only=True):
+        record = list(row)
+        width = width or (len(record) if _holds_data(record) else 0)
+        records.append([*record, *[None] * (width - len(record))])
+        if len(records) > MAX_ROWS:
+            raise InputError("learn.too_many_rows", file=file, limit=MAX_ROWS)
+    return records
 
 
 def _read_text(file: Path) -> RawTable:
@@ -164,6 +207,8 @@ def _read_text(file: Path) -> RawTable:
 
 def _decode(file: Path) -> tuple[str, list[Message]]:
     try:
+        if file.stat().st_size > limits.TABLE_BYTES:
+            raise InputError("learn.too_large", file=file, limit=limits.TABLE_BYTES)
         content = file.read_bytes()
     except OSError as error:
         raise InputError("learn.damaged", file=file, reason=error.strerror or str(error)) from error

@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
 from sinkest.errors import ModelError
 from sinkest.learn.response import TRANSFORMS, TransformedResponse
+from sinkest.limits import RECIPE_BYTES
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".p", ".sav")
 RECIPE_FILE = "model.toml"
@@ -32,7 +33,7 @@ WEIGHTS = ("none", "balanced", "group")
 COLUMN_WEIGHT = "column:"
 BY_FEATURE = "monotonic_cst"
 """Parameter of estimators that a recipe gives by feature name."""
-MAX_BYTES = 200_000
+MAX_BYTES = RECIPE_BYTES
 
 _KEYS = {
     "": {"version", "name", "kind", "title", "features", "weights", "response", "estimator"},

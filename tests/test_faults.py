@@ -1,0 +1,32 @@
+"""A few cells of the table of faults; ``python -m tests.faults`` does all seventy of them, at several moments."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from tests.faults import Found, Task, _begin, try_cell
+from tests.faults_kinds import KINDS
+from tests.project_fixture import STAGES
+
+
+def in_a_process(task: Task) -> Found:
+    """In a process of its own, which may mount what nobody else sees."""
+    with multiprocessing.get_context("fork").Pool(1, _begin) as pool:
+        return pool.apply(try_cell, (task,))
+
+
+@pytest.mark.parametrize(
+    "stage, kind",
+    [("compose", "power cut"), ("map", "full disk"), ("map", "read only"), ("train", "results lost"),
+     ("compose", "second run"), ("train", "input edited")],
+)  # fmt: skip
+def test_a_stage_under_a_fault_goes_on_to_the_same_bytes(finished: Path, tmp_path: Path, stage: str, kind: str) -> None:
+    found = in_a_process(Task(stage, kind, 1, 1.0, finished, tmp_path))
+    assert found.wrong == ""
+
+
+def test_the_table_has_its_cells() -> None:
+    assert len(STAGES) * len(KINDS) >= 60
