@@ -9,8 +9,8 @@ from sinkest.errors import InputError, RunError
 from sinkest.explain import Explanation, explain
 from sinkest.explain.chain import chain
 from sinkest.explain.evidence import Evidence
-from sinkest.explain.explanation import formula_key
-from sinkest.messages import LANGUAGES
+from sinkest.explain.explanation import explained, formula_key
+from sinkest.messages import LANGUAGES, catalogue
 from sinkest.runstore import RunStore
 from tests.project_fixture import call, run_folder
 
@@ -44,16 +44,18 @@ def test_every_number_of_the_run_has_a_formula_and_its_steps_give_it(run: Path) 
             assert quantity.partition(":")[0] in NOT_RECKONED, quantity
 
 
-def test_every_quantity_is_explained_in_both_languages(run: Path) -> None:
-    heads: dict[str, str] = {}
-    for quantity in Evidence(run).estimates["quantity"]:
-        heads.setdefault(quantity.partition(":")[0], quantity)
-    for quantity in heads.values():
-        found = explain(run, quantity)
-        assert found.agrees is not False
+def test_every_row_of_the_estimates_is_explained_in_both_languages(run: Path) -> None:
+    evidence = Evidence(run)
+    rows = list(zip(evidence.estimates["quantity"], evidence.estimates["zone"], strict=True))
+    assert len(rows) > 200
+    for quantity, zone in rows:
+        found = explained(evidence, str(quantity), str(zone))
+        assert found.agrees is not False, (quantity, zone)
         assert {"result", "formula", "steps", "sample", "interval", "files"} <= {item.id for item in found.parts}
         for language in LANGUAGES:
-            assert all("{" not in line for line in found.lines(language))
+            lines = found.lines(language)
+            assert all("{" not in line for line in lines), (quantity, zone)
+            assert not any(key in catalogue() for line in lines for key in line.split()), (quantity, zone)
 
 
 def test_the_chain_of_the_trees_carbon_names_stock_coefficients_shares_and_files(run: Path) -> None:

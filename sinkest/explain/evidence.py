@@ -33,6 +33,8 @@ class Evidence:
         self.store = RunStore(run)
         self.store.manifest()
         self.read: dict[str, str] = {}
+        self._tables: dict[str, pd.DataFrame | None] = {}
+        self._texts: dict[str, dict[str, Any]] = {}
         self.table("estimates", "parquet")
         self.json("run")
         self.json("accuracy")
@@ -63,27 +65,42 @@ class Evidence:
 
     def table(self, name: str, kind: str = "csv") -> pd.DataFrame | None:
         """A table of the estimates, or None where the run has none of that name."""
-        path = self._checked(estimate.NAME, f"{name}.{kind}")
+        file = f"{name}.{kind}"
+        if file not in self._tables:
+            self._tables[file] = self._read_table(self._checked(estimate.NAME, file))
+        return self._tables[file]
+
+    def _read_table(self, path: Path | None) -> pd.DataFrame | None:
         if path is None:
             return None
-        if kind == "parquet":
+        if path.suffix == ".parquet":
             return pd.read_parquet(path)
         return pd.read_csv(path, dtype={"zone": str, "code": str}, encoding="utf-8-sig")
 
     def json(self, name: str) -> dict[str, Any]:
         """A JSON file of the estimates."""
-        path = self._checked(estimate.NAME, f"{name}.json")
-        return {} if path is None else dict(read_json(path))
+        if name not in self._texts:
+            path = self._checked(estimate.NAME, f"{name}.json")
+            self._texts[name] = {} if path is None else dict(read_json(path))
+        return self._texts[name]
 
-    def sums(self) -> dict[str, pd.DataFrame]:
-        """Sums over the maps' pixels by measure, zones x classes."""
+    @cached_property
+    def _sums(self) -> dict[str, pd.DataFrame]:
         path = self._checked(mapping.NAME, mapping.SUMS)
         return {} if path is None else mapping.read_sums(path.parent)
 
-    def plots(self) -> pd.DataFrame | None:
-        """The plots with their held-out predictions."""
+    @cached_property
+    def _plots(self) -> pd.DataFrame | None:
         path = self._checked(train.NAME, train.PLOTS)
         return None if path is None else pd.read_csv(path, dtype={"plot_id": str, "zone_id": str})
+
+    def sums(self) -> dict[str, pd.DataFrame]:
+        """Sums over the maps' pixels by measure, zones x classes."""
+        return self._sums
+
+    def plots(self) -> pd.DataFrame | None:
+        """The plots with their held-out predictions."""
+        return self._plots
 
     def value(self, quantity: str, zone: str) -> float:
         """An estimate of the run, NaN where it has none."""

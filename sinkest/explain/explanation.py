@@ -92,7 +92,17 @@ def explain(run: Path, quantity: str, zone: str = CITY) -> Explanation:
     InputError
         If the run has no such quantity, zone, or no such quantity in that zone; the nearest names are given.
     """
-    evidence = Evidence(run)
+    return explained(Evidence(run), quantity, zone)
+
+
+def explained(evidence: Evidence, quantity: str, zone: str = CITY) -> Explanation:
+    """As :func:`explain`, of a run that is open; its files are read once for all numbers.
+
+    Raises
+    ------
+    RunError, InputError
+        As :func:`explain`.
+    """
     table = evidence.estimates
     _known_quantity(quantity, table)
     zone = _known_zone(evidence, zone)
