@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sinkest.messages import LANGUAGES
+from sinkest.messages import LANGUAGES, room
 from sinkest.report import charts, curves, maps
 from sinkest.report.book import Book, Entry
 from sinkest.report.data import ReportData
@@ -140,6 +140,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(t=_both_of, both=both, words=Words, ramp=maps.ramp, swatches=maps.legend_items)
     environment.globals.update(layer_title=maps.layer_title, said=said, plainly=_plainly)
+    environment.globals.update(glossary=_glossary)
     environment.filters["both"] = both
     environment.filters["shown"] = shown
     environment.filters["range"] = _range
@@ -159,6 +160,11 @@ def both(words: Words | str) -> Markup:
 
 def _both_of(key: str, **fields: Any) -> Markup:
     return both(Words.of(f"report.{key}" if "." not in key else key, **fields))
+
+
+def _glossary() -> list[Words]:
+    """Terms with what they mean, in the order of their file."""
+    return [Words.of(f"glossary.{name}") for name in room("glossary")]
 
 
 def _plainly(key: str) -> str:

@@ -25,6 +25,7 @@ from sinkest.report.gis import report_geopackage, report_geoparquet
 from sinkest.report.html import report_html
 from sinkest.report.listings import detail_tables
 from sinkest.report.notenames import named_notes
+from sinkest.report.wetlandlayer import wetland_layer
 from sinkest.report.word import report_docx
 from sinkest.report.xlsx import report_xlsx
 from sinkest.runstore import RunStore, code_version, read_json, write_bytes
@@ -219,9 +220,17 @@ def _maps(store: RunStore, legend: tuple[LegendClass, ...], longest: int) -> tup
             continue
         if name in _CLASSES:
             layers.append(_class_layer(path, name, legend, longest))
+            wetlands = wetland_layer(layers[-1], _wetland_classes(store)) if name == "land_cover" else None
+            layers += [] if wetlands is None else [wetlands]
         else:
             layers.append(_value_layer(path, name, longest))
     return tuple(layers)
+
+
+def _wetland_classes(store: RunStore) -> tuple[str, ...]:
+    """Land-cover classes that count as wetland, as the estimates were sealed."""
+    seal = store.seal(estimate.NAME) or {"parts": {}}
+    return tuple((seal["parts"].get("wetland") or {}).get("classes") or ())
 
 
 def _reduced(source: rasterio.io.DatasetReader, longest: int, resampling: Resampling) -> np.ma.MaskedArray[Any, Any]:
