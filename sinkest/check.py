@@ -6,28 +6,23 @@ saw of some plots and labels.
 
 from __future__ import annotations
 
-import math
-import time
 from pathlib import Path
 
 import psutil
 
 from sinkest.config import load_config
 from sinkest.errors import InputError
-from sinkest.mapping.engine import TILE, Block, plan_blocks
+from sinkest.mapping.engine import plan_blocks
 from sinkest.messages import Message
 from sinkest.progress import Silent
 from sinkest.runstore import RunStore, content_key
 from sinkest.stages import sight
-from sinkest.stages.compose import composer
+from sinkest.stages.budget import GIB, block_pixels, measure
 from sinkest.stages.context import Run
 from sinkest.stages.findings import Findings
 from sinkest.stages.inputs import existing, inspect
 from sinkest.workflow import STAGES
 
-GIB = 1024**3
-BASE_MEMORY_GIB = 0.6
-"""What program and libraries take before the first block."""
 COPIES = 3
 """A composite lies on disk as blocks, as a plain file and as the final one for a moment."""
 
@@ -74,23 +69,13 @@ def check_run(config: Path) -> Plan:
 
 
 def _cost(run: Run, plan: Plan) -> None:
-    """Disk, memory and time, from the measured time of one small block in the middle of the area."""
+    """Disk, memory and time, from what was measured on one small block in the middle of the area."""
     blocks = plan_blocks(run.grid, run.block_size, run.index.touched)
-    tiles = plan_blocks(run.grid, TILE, run.index.touched)
-    height, width = run.grid.shape
-    middle = min(tiles, key=lambda tile: math.hypot(tile.row - height / 2, tile.col - width / 2))
-    compose = composer(run)
-    # The first block also pays for compiled code and opened files, so the second one is the measure.
-    compose(Block(middle.row, middle.col, 16, 16) if middle.height >= 16 <= middle.width else middle)
-    start = time.perf_counter()
-    layers = compose(middle)["layers"]
-    seconds = (time.perf_counter() - start) * len(tiles) / run.workers
-    pixels = sum(tile.height * tile.width for tile in tiles)
-    scenes = sum(len(found) for found in run.scenes().values())
-    side = min(run.block_size, max(height, width))
-    stacked = side**2 * 4 * (scenes * len(run.spec.features.bands) + 3 * layers.shape[0])
-    memory = BASE_MEMORY_GIB + run.workers * stacked / GIB
-    disk = COPIES * pixels * layers.shape[0] * layers.dtype.itemsize / GIB
+    cost = measure(run)
+    pixels = sum(block.height * block.width for block in blocks)
+    seconds = cost.seconds_a_pixel * pixels / min(run.workers, len(blocks))
+    memory = cost.memory_gib(min(run.workers, len(blocks)), block_pixels(run.block_size, run.grid.shape))
+    disk = COPIES * pixels * cost.layers * cost.item_bytes / GIB
     free_memory, place = psutil.virtual_memory().available / GIB, existing(run.store.root)
     free_disk = psutil.disk_usage(str(place)).free / GIB
     plan.facts.append(

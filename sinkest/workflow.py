@@ -13,6 +13,7 @@ from sinkest.messages import Message
 from sinkest.progress import Progress
 from sinkest.runstore import RunStore, content_key
 from sinkest.stages import compose, estimate, mapping, publish, train
+from sinkest.stages.budget import fitted
 from sinkest.stages.context import Run
 from sinkest.stages.findings import Findings
 from sinkest.stages.inputs import inspect
@@ -86,6 +87,8 @@ def run_loaded(
     with store.claimed(loaded.path) as stale:
         if stale is not None:
             progress.say(stale)
+        if execution.memory_gib is not None and current.scheduler is None:
+            current.workers, current.block_size = fitted(current, execution.memory_gib)
         _run_stages(current, until)
     return store
 

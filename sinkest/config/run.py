@@ -56,7 +56,7 @@ class ExecutionSection(Section):
     scheduler: Text | None = Field(
         None, pattern=r"^(local:[1-9]\d{0,2}|(tcp|tls|ws|wss)://.+)$", description="processes of a Dask cluster"
     )
-    memory_gib: float | None = Field(None, gt=0, le=100_000, description="most memory that blocks may take together")
+    memory_gib: float | None = Field(None, gt=0, le=100_000, description="most memory that threads may take")
     keep_composite: bool = Field(True, description="write the composite to a file; without, maps are made in one pass")
 
 
