@@ -41,14 +41,17 @@ def composite(path: Path, cover: list[list[dict[str, int] | None]], season: str 
 
 
 def seasons(path: Path) -> _Seasons:
-    return _Seasons(path, ("summer",), ("red", "nir", "green", "swir1"), ("MNDWI", "green", "swir1"))
+    with rasterio.open(path) as source:
+        shape = (source.shape[0], source.shape[1])
+    return _Seasons(path, ("summer",), ("red", "nir", "green", "swir1"), ("MNDWI", "green", "swir1"), shape)
 
 
 def test_every_pixel_weighs_by_the_part_inside(tmp_path: Path) -> None:
     """A box over 2.5 columns and 1.5 rows: 3.75 pixels; water fills the first column whole and half, reed the rest."""
     file = composite(tmp_path / "c.tif", [[WATER, REED, REED, MUD], [WATER, REED, MUD, MUD], [MUD, MUD, MUD, MUD]])
-    pixels, found = seasons(file).look(shapely.box(0, 0, 2.5, 1.5))
-    assert pixels == pytest.approx(3.75)
+    site = shapely.box(0, 0, 2.5, 1.5)
+    found = seasons(file).look(site)
+    assert seasons(file).pixels(site) == pytest.approx(3.75)
     one = found["summer"]
     assert one.seen == 1
     assert one.water == pytest.approx(1.5 / 3.75)
@@ -61,7 +64,7 @@ def test_every_pixel_weighs_by_the_part_inside(tmp_path: Path) -> None:
 
 def test_a_site_that_was_hardly_seen_says_nothing(tmp_path: Path) -> None:
     file = composite(tmp_path / "c.tif", [[WATER, None], [None, WATER]])
-    _, found = seasons(file).look(shapely.box(0, 0, 2, 2))
+    found = seasons(file).look(shapely.box(0, 0, 2, 2))
     assert found["summer"].seen == pytest.approx(0.5)
     assert np.isnan(found["summer"].water)
 

@@ -135,6 +135,7 @@ class _Seasons:
     seasons: tuple[str, ...]
     bands: tuple[str, ...]
     wetness: tuple[str, str, str] | None
+    shape: tuple[int, int]
 
     @classmethod
     def open(cls, file: Path, run: Run) -> _Seasons | None:
@@ -143,31 +144,35 @@ class _Seasons:
             return None
         with rasterio.open(file) as source:
             alike = source.shape == tuple(run.grid.shape) and source.transform.almost_equals(run.grid.affine)
-            layers = set(source.descriptions)
+            layers, shape = set(source.descriptions), (source.shape[0], source.shape[1])
         names = [season.name for season in run.spec.imagery.seasons]
         seasons = tuple(name for name in names if {f"{name}_red", f"{name}_nir"} <= layers)
         if not alike or not seasons:
             return None
         fit = (one for one in WETNESS if all(f"{name}_{band}" in layers for name in seasons for band in one[1:]))
         wetness = next(fit, None)
-        return cls(file, seasons, tuple(dict.fromkeys(("red", "nir", *(wetness or ())[1:]))), wetness)
+        return cls(file, seasons, tuple(dict.fromkeys(("red", "nir", *(wetness or ())[1:]))), wetness, shape)
 
-    def look(self, shape: BaseGeometry) -> tuple[float, dict[str, Shares]]:
-        """Number of pixels of a shape (in pixel coordinates), and its shares by season."""
-        window, weight = _weights(shape, self.file)
+    def pixels(self, shape: BaseGeometry) -> float:
+        """Number of pixels of a shape (in pixel coordinates) on the grid, parts of pixels added up."""
+        height, width = self.shape
+        return float(shapely.area(shapely.intersection(shape, shapely.box(0, 0, width, height))))
+
+    def look(self, shape: BaseGeometry) -> dict[str, Shares]:
+        """Shares of a shape (in pixel coordinates) by season."""
+        window, weight = _weights(shape, self.shape)
         found = {}
         with rasterio.open(self.file) as source:
             for season in self.seasons:
                 values = {band: _layer(source, f"{season}_{band}", window)[weight > 0] for band in self.bands}
                 wet = None if self.wetness is None else normalised(*(values[band] for band in self.wetness[1:]))
                 found[season] = shares(weight[weight > 0], normalised(values["nir"], values["red"]), wet)
-        return float(weight.sum()), found
+        return found
 
 
-def _weights(shape: BaseGeometry, file: Path) -> tuple[Window, NDArray[np.float64]]:
+def _weights(shape: BaseGeometry, grid: tuple[int, int]) -> tuple[Window, NDArray[np.float64]]:
     """The window around a shape in pixel coordinates, and the part of each of its pixels inside, (y, x)."""
-    with rasterio.open(file) as source:
-        height, width = source.shape
+    height, width = grid
     west, north, east, south = shape.bounds
     col, row = max(math.floor(west), 0), max(math.floor(north), 0)
     end, low = min(math.ceil(east), width), min(math.ceil(south), height)
@@ -226,11 +231,12 @@ def _site_rows(
     since: int | None,
 ) -> list[dict[str, Any]]:
     """A site in every season of the run."""
-    pixels, here = (math.nan, {}) if shape is None else now.look(shape)
+    pixels = math.nan if shape is None else now.pixels(shape)
     status = "no_outline" if shape is None else "outside" if pixels == 0 else ""
     if not status and pixels < run.spec.wetland.least_pixels:
         status = "too_small"
-    then = {} if before is None or shape is None or status else before.look(shape)[1]
+    here = {} if shape is None or status else now.look(shape)
+    then = {} if before is None or shape is None or status else before.look(shape)
     rows = []
     for season in now.seasons:
         row = {**about, "pixels": pixels, "season": season, "status": status or "ok"}
