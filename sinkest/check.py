@@ -74,7 +74,7 @@ def _cost(run: Run, plan: Plan) -> None:
     cost = measure(run)
     pixels = sum(block.height * block.width for block in blocks)
     seconds = cost.seconds_a_pixel * pixels / min(run.workers, len(blocks))
-    memory = cost.memory_gib(min(run.workers, len(blocks)), block_pixels(run.block_size, run.grid.shape))
+    memory = cost.memory_gib(min(run.workers, len(blocks)), block_pixels(run.block_size, run.grid.shape.yx))
     disk = COPIES * pixels * cost.layers * cost.item_bytes / GIB
     free_memory, place = psutil.virtual_memory().available / GIB, existing(run.store.root)
     free_disk = psutil.disk_usage(str(place)).free / GIB

@@ -85,7 +85,7 @@ def fitted(run: Run, memory_gib: float) -> tuple[int, int]:
         If one worker with the smallest block needs more.
     """
     cost = measure(run)
-    shape = run.grid.shape
+    shape = run.grid.shape.yx
     for workers in range(run.workers, 0, -1):
         size = run.block_size
         while size >= TILE:
