@@ -10,10 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import composites, maps
+from tests.benchmarks import budget, composites, maps
 from tests.benchmarks.pairs import run_case
 
-CASES = composites.CASES | maps.CASES
+CASES = composites.CASES | maps.CASES | budget.CASES
 
 
 def main(arguments: list[str] | None = None) -> int:
