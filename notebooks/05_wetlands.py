@@ -37,7 +37,8 @@ print(city.round(1).to_string())
 # Positive is taken up. 正值为吸收。
 
 # %%
-for quantity in ("wetland_burial", "wetland_methane", "wetland_methane_co2e", "wetland_flooding", "wetland_net"):
+names = ("wetland_burial", "wetland_methane", "wetland_methane_co2e", "wetland_flooding", "wetland_net")
+for quantity in (name for name in names if (run.estimates["quantity"] == name).any()):
     found = run.estimate(quantity)
     mark = " PROVISIONAL 暂定" if found["provisional"] else ""
     print(f"{quantity:22} {found['value']:12,.0f} [{found['low']:,.0f}, {found['high']:,.0f}] {found['unit']}{mark}")
