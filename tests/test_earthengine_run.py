@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,12 @@ import pytest
 import rasterio
 from pyproj import Transformer
 
+from sinkest.config import load_config
+from sinkest.imagery.earthengine import EarthEngineSource
+from sinkest.progress import Silent
+from sinkest.runstore import RunStore
+from sinkest.stages.context import Run
+from sinkest.stages.sources import earthengine_account
 from tests.project_fixture import call, edit
 from tests.servers.earthengine.fixtures import Served, serving
 from tests.servers.earthengine.server import PROJECT
@@ -185,6 +192,15 @@ def test_another_account_and_pace_use_what_was_fetched(
     served.server.faults.add("quota", times=9)
     assert call("fetch", config) == 2
     assert "because this changed: imagery, source" in told(capsys)
+
+
+def test_another_process_asks_as_the_same_account(served: Served, fetched: Fetched) -> None:
+    loaded = load_config(fetched.folder / "config.toml")
+    run = Run(loaded, RunStore(loaded.run_folder, keeps_hashes=False), Silent(), 1, 128)
+    again = pickle.loads(pickle.dumps(run))
+    assert isinstance(again.source, EarthEngineSource)
+    assert again.source.client.account == earthengine_account(loaded)
+    assert again.source.client.account.project == PROJECT
 
 
 def test_maps_of_others_lie_beside_the_composites(served: Served, fetched: Fetched) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import pickle
 from collections.abc import Iterable
 from datetime import date
 from functools import cached_property, lru_cache
@@ -17,7 +18,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from sinkest.aoi import Zones, build_grid, geodesic_area_m2, read_zones
-from sinkest.config import LoadedConfig, RunConfig, Season
+from sinkest.config import LoadedConfig, Season
 from sinkest.errors import ConfigError, RunError
 from sinkest.features.cube import CubeSpec
 from sinkest.imagery.source import Period, Scene, Source, in_order
@@ -60,7 +61,8 @@ class Run:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For another process: it makes its own from the configuration, once."""
-        spec, root = self.spec.model_dump_json(), str(self.store.root)
+        # Pickled, since records of a configuration leave out who asks for imagery.
+        spec, root = pickle.dumps(self.spec), str(self.store.root)
         return _in_this_process, (str(self.config.path.resolve()), spec, root, self.workers, self.block_size)
 
     # -- place ----------------------------------------------------------------------------------------------------
@@ -189,8 +191,8 @@ class Run:
 
 
 @lru_cache(maxsize=1)
-def _in_this_process(path: str, spec: str, root: str, workers: int, block_size: int) -> Run:
-    config = LoadedConfig(Path(path), RunConfig.model_validate_json(spec))
+def _in_this_process(path: str, spec: bytes, root: str, workers: int, block_size: int) -> Run:
+    config = LoadedConfig(Path(path), pickle.loads(spec))  # noqa: S301 - what `Run` itself packed
     return Run(config, RunStore(Path(root), keeps_hashes=False), Silent(), workers, block_size)
 
 
