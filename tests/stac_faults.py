@@ -19,8 +19,9 @@ import numpy as np
 
 from sinkest.errors import SourceError
 from sinkest.imagery.source import Period
+from sinkest.imagery.stac.make import make_source
 from sinkest.imagery.stac.patience import Patience
-from sinkest.imagery.stac.source import StacSource, make_source
+from sinkest.imagery.stac.source import StacSource
 from tests.servers.stac import FAULTS, StacServer, collection
 from tests.servers.stac_items import sentinel2_item
 from tests.servers.truth import Truth, build, lattice

@@ -13,7 +13,7 @@ from sinkest.errors import SourceError
 from sinkest.imagery.local import grid_of
 from sinkest.imagery.products.source import Declared, ProductsSource
 from sinkest.imagery.source import QA, Period
-from sinkest.imagery.stac.source import make_source
+from sinkest.imagery.stac.make import make_source
 from tests.servers.stac_items import asset, item
 
 YEARS = Period(date(2017, 1, 1), date(2019, 12, 31))

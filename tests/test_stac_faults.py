@@ -7,7 +7,7 @@ import pytest
 
 from sinkest.errors import SourceError
 from sinkest.imagery.source import QA, Gap
-from sinkest.imagery.stac.source import make_source
+from sinkest.imagery.stac.make import make_source
 from tests.servers.stac import FAULTS, StacServer
 from tests.stac_faults import BANDS, LASTING, PATIENCE, SUMMER, World, failed, run
 

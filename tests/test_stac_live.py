@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sinkest.imagery.source import QA, Period
+from sinkest.imagery.stac.make import make_source
 from sinkest.imagery.stac.presets import PRESETS
-from sinkest.imagery.stac.source import make_source
 from tests.servers.truth import lattice
 
 LIVE = os.environ.get("SINKEST_LIVE_STAC", "").split(",")

@@ -13,8 +13,9 @@ import pytest
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.raster import bounds_in
 from sinkest.imagery.source import QA, Period
+from sinkest.imagery.stac.make import make_source
 from sinkest.imagery.stac.patience import Patience
-from sinkest.imagery.stac.source import StacSource, make_source
+from sinkest.imagery.stac.source import StacSource
 from tests.servers.stac import StacServer, collection
 from tests.servers.stac_items import elevation_item, sentinel2_item
 from tests.servers.truth import FINE, OFFSET_DN, QUANTIFICATION, TrueScene, Truth, build, lattice

@@ -75,7 +75,8 @@ def _compose(run: Run, folder: Path, scenes: str) -> None:
     if not run.is_static:
         _check_seasons(run, cache, blocks)
     write_map(folder / FILE, run.grid, file_spec(run), _windows(cache, blocks))
-    _tell_found(run, folder, [Gap(*map(str, row)) for _, arrays in iterate_parts(cache, blocks) for row in arrays.get(GAPS, ())])
+    rows = (row for _, arrays in iterate_parts(cache, blocks) for row in arrays.get(GAPS, ()))
+    _tell_found(run, folder, [Gap(*map(str, row)) for row in rows])
     for stale in folder.glob(".parts-*"):
         shutil.rmtree(stale)
 

@@ -88,8 +88,8 @@ def earthengine_account(config: LoadedConfig) -> Account:
 
 
 def _stac(config: LoadedConfig) -> Source:
+    from sinkest.imagery.stac.make import make_source as stac_source
     from sinkest.imagery.stac.patience import Patience
-    from sinkest.imagery.stac.source import make_source as stac_source
 
     section = config.spec.imagery.stac
     if section is None:
