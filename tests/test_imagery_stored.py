@@ -1,5 +1,7 @@
 """Looks with numbers as stored against looks with reflectance: the same composites, bit for bit."""
 
+import tracemalloc
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from sinkest.errors import SourceError
 from sinkest.features.block import build_block
 from sinkest.features.cube import CubeSpec
+from sinkest.features.looks import block_bytes
 from sinkest.imagery.local import StackSource
 from sinkest.imagery.source import Period
 
@@ -114,6 +117,26 @@ def test_a_stack_that_is_not_kept_is_read_in_strips_with_the_same_result(
     kept = layers(source, WHOLE)
     monkeypatch.setattr("sinkest.features.looks.Looks.__init__.__defaults__", (30_000,))
     same(layers(source, WHOLE), kept)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_memory_of_a_block_is_what_the_formula_says(
+    folder: Path, stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = opened(folder)
+    if not stored:
+        monkeypatch.setattr(StackSource, "stored_as", lambda *_: None)
+    spec = CubeSpec(seasons=("year",), bands=tuple(BANDS), phenology_index="NDVI", terrain=False)
+    scenes = {"year": source.search(GRID, YEAR) * 4}
+    copies = {"year": [replace(scene, id=f"{k}") for k, scene in enumerate(scenes["year"])]}
+    monkeypatch.setattr(source, "_parts", {f"{k}": source._parts[scene.id] for k, scene in enumerate(scenes["year"])})
+    build_block(source, GRID, WHOLE, spec, copies)
+    tracemalloc.start()
+    build_block(source, GRID, WHOLE, spec, copies)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    bound = block_bytes(spec, len(copies["year"]), 150 * 170, 2 if stored else 4)
+    assert bound / 1.5 < peak < bound * 1.1
 
 
 def test_another_grid_or_type_is_read_as_reflectance(folder: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import SourceError
-from sinkest.imagery.raster import aligned_window, probe, read_stored
+from sinkest.imagery.raster import probe
+from sinkest.imagery.stored import aligned_window, read_stored
 from sinkest.imagery.tiles import read_tiles, tile_index
 
 SHAPE, STEP, CORNER = (70, 90), 10.0, (700_000.0, 3_060_000.0)

@@ -37,6 +37,31 @@ class Dates:
     places: tuple[int, ...]
 
 
+def block_bytes(spec: CubeSpec, dates: int, pixels: int, itemsize: int) -> int:
+    """Most memory that the arrays of one block take at once; the area, and so the number of blocks, does not count.
+
+    Parameters
+    ----------
+    spec : CubeSpec
+    dates : int
+        Optical scenes of the year.
+    pixels : int
+        Of the block.
+    itemsize : int
+        Bytes of a stored number, see `Source.stored_as`; 4 where looks are kept as reflectance.
+
+    Returns
+    -------
+    int
+        Stack of all dates, index of each date twice and its terms for `DATES_AT_ONCE`, masks and one scene as it is
+        read, and the layers twice.
+    """
+    stack = dates * (len(spec.bands) * itemsize + 1)
+    series = 9 * dates + 24 * min(dates, DATES_AT_ONCE) if spec.phenology_index else 0
+    scene = 4 * len(spec.bands) + 16
+    return pixels * (stack + series + scene + 2 * 4 * len(spec.layers))
+
+
 class Looks:
     """Optical scenes of one block, masked to what they saw of the ground.
 

@@ -25,7 +25,7 @@ from rasterio.windows import Window
 
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.resample import Kernel, Positions, resample
-from sinkest.imagery.tiles import TileIndex, read_tiles, tile_index
+from sinkest.imagery.tiles import TileIndex, tile_index
 from sinkest.limits import RASTER_SIDE
 
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".img", ".vrt")
@@ -95,7 +95,7 @@ def probe(path: Path | str) -> RasterFile:
     virtual = path.as_posix().startswith(VIRTUAL)
     if not virtual and not path.is_file():
         raise SourceError("imagery.no_file", kind="missing", file=str(path))
-    with _guarded(path), warnings.catch_warnings():
+    with guarded(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as raster:
             if raster.crs is None or raster.transform.is_identity:
@@ -156,14 +156,14 @@ def read_numbers(
     SourceError
         If the file cannot be read.
     """
-    with _guarded(file.path), rasterio.open(file.path) as raster:
+    with guarded(file.path), rasterio.open(file.path) as raster:
         exact = all(np.can_cast(file.dtypes[band - 1], np.float32) for band in bands)
         wide = np.float32 if exact else np.float64
-        place = _placing(file.grid, grid)
+        place = placing(file.grid, grid)
         if place is None:
             return _warp(raster, list(bands), grid, file.grid, kernel, nodata, wide)
         out = np.full((len(bands), *grid.shape.yx), np.nan, dtype=wide)
-        spans = [_span(axis, length, kernel) for axis, length in zip(place, file.grid.shape.yx, strict=True)]
+        spans = [span(axis, length, kernel) for axis, length in zip(place, file.grid.shape.yx, strict=True)]
         if any(stop <= start for start, stop in spans):
             return out
         (top, bottom), (left, right) = spans
@@ -177,75 +177,6 @@ def read_numbers(
         for k, one in enumerate(values):
             out[k] = resample(one, rows, cols, kernel)
         return out
-
-
-def aligned_window(native: GeoBox, grid: GeoBox) -> tuple[tuple[int, int], tuple[slice, slice]] | None:
-    """Where a grid lies on a file's own, shifted by whole pixels; None where it has to be resampled.
-
-    Returns
-    -------
-    (row, column) of the first pixel of the file inside the grid, and rows and columns of the grid inside the file;
-    these may be empty.
-    """
-    place = _placing(native, grid)
-    if place is None or not (place[0].whole and place[1].whole):
-        return None
-    corner, inside = [], []
-    for axis, length in zip(place, native.shape.yx, strict=True):
-        start, stop = _span(axis, length, "nearest")
-        corner.append(start)
-        inside.append(slice(axis.first, axis.first + max(stop - start, 0)))
-    return (corner[0], corner[1]), (inside[0], inside[1])
-
-
-def read_stored(
-    file: RasterFile,
-    bands: Sequence[int],
-    grid: GeoBox,
-    out: np.ndarray,
-    blank: float,
-    wanted: np.ndarray | None = None,
-) -> tuple[slice, slice]:
-    """Read bands of one file on a grid that is the file's own, shifted by whole pixels.
-
-    Parameters
-    ----------
-    file : RasterFile
-    bands : sequence of int
-        Counted from 1; all of one data type.
-    grid : GeoBox
-        Block wanted; it may reach beyond the file.
-    out : array (band, y, x) of the file's type
-        Filled inside the file.
-    blank : number
-        What tiles hold that were never written.
-    wanted : bool array (y, x), optional
-        Tiles without a wanted pixel need not be read; ``out`` holds anything there.
-
-    Returns
-    -------
-    Rows and columns of the grid that lie inside the file.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be read.
-    """
-    found = aligned_window(file.grid, grid)
-    if found is None:
-        raise ValueError("the grid is not the file's own")
-    corner, inside = found
-    part = out[:, *inside]
-    its = None if wanted is None else wanted[inside]
-    if part.size == 0 or (its is not None and not its.any()):
-        return inside
-    with _guarded(file.path):
-        if file.tiles is not None:
-            read_tiles(file.path, file.tiles, bands, corner, part, blank, its)
-            return inside
-        with rasterio.open(file.path) as raster:
-            part[:] = raster.read(list(bands), window=Window(corner[1], corner[0], *part.shape[:0:-1]))
-    return inside
 
 
 def nodata_of(file: RasterFile, band: int, declared: float | None, fallback: float | None = None) -> float | None:
@@ -291,7 +222,7 @@ def in_degrees(grid: GeoBox) -> str:
 
 
 @contextmanager
-def _guarded(path: Path) -> Iterator[None]:
+def guarded(path: Path) -> Iterator[None]:
     """Turn whatever the readers raise into one error that names the file."""
     try:
         # garbage in a damaged file of decimals may overflow; what comes out infinite counts as no data
@@ -343,7 +274,7 @@ def _masked(stored: np.ndarray, nodata: float | None, dtype: type[np.floating[An
     return values
 
 
-def _placing(native: GeoBox, grid: GeoBox) -> tuple[Positions, Positions] | None:
+def placing(native: GeoBox, grid: GeoBox) -> tuple[Positions, Positions] | None:
     """Where the rows and columns of a grid lie on a file's; None where only a warp can tell."""
     if not same_crs(str(native.crs), str(grid.crs)):
         return None
@@ -362,7 +293,7 @@ def _placing(native: GeoBox, grid: GeoBox) -> tuple[Positions, Positions] | None
     return down, across
 
 
-def _span(axis: Positions, length: int, kernel: Kernel) -> tuple[int, int]:
+def span(axis: Positions, length: int, kernel: Kernel) -> tuple[int, int]:
     """First and one past the last pixel of the file that the positions draw on; empty where they lie outside."""
     if axis.whole:
         first, last = round(axis.centres[0] - 0.5), round(axis.centres[-1] + 0.5)

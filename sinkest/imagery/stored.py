@@ -10,15 +10,87 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
 
 from sinkest.imagery.catalogue import Part
-from sinkest.imagery.raster import RasterFile, aligned_window, meets, read_stored
+from sinkest.imagery.raster import RasterFile, guarded, meets, placing, span
 from sinkest.imagery.source import StoredAs
+from sinkest.imagery.tiles import read_tiles
 
 Mask = NDArray[np.bool_]
 Nodata = Callable[[RasterFile, int], float | None]
+
+
+def aligned_window(native: GeoBox, grid: GeoBox) -> tuple[tuple[int, int], tuple[slice, slice]] | None:
+    """Where a grid lies on a file's own, shifted by whole pixels; None where it has to be resampled.
+
+    Returns
+    -------
+    (row, column) of the first pixel of the file inside the grid, and rows and columns of the grid inside the file;
+    these may be empty.
+    """
+    place = placing(native, grid)
+    if place is None or not (place[0].whole and place[1].whole):
+        return None
+    corner, inside = [], []
+    for axis, length in zip(place, native.shape.yx, strict=True):
+        start, stop = span(axis, length, "nearest")
+        corner.append(start)
+        inside.append(slice(axis.first, axis.first + max(stop - start, 0)))
+    return (corner[0], corner[1]), (inside[0], inside[1])
+
+
+def read_stored(
+    file: RasterFile,
+    bands: Sequence[int],
+    grid: GeoBox,
+    out: np.ndarray,
+    blank: float,
+    wanted: np.ndarray | None = None,
+) -> tuple[slice, slice]:
+    """Read bands of one file on a grid that is the file's own, shifted by whole pixels.
+
+    Parameters
+    ----------
+    file : RasterFile
+    bands : sequence of int
+        Counted from 1; all of one data type.
+    grid : GeoBox
+        Block wanted; it may reach beyond the file.
+    out : array (band, y, x) of the file's type
+        Filled inside the file.
+    blank : number
+        What tiles hold that were never written.
+    wanted : bool array (y, x), optional
+        Tiles without a wanted pixel need not be read; ``out`` holds anything there.
+
+    Returns
+    -------
+    Rows and columns of the grid that lie inside the file.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    """
+    found = aligned_window(file.grid, grid)
+    if found is None:
+        raise ValueError("the grid is not the file's own")
+    corner, inside = found
+    part = out[:, *inside]
+    its = None if wanted is None else wanted[inside]
+    if part.size == 0 or (its is not None and not its.any()):
+        return inside
+    with guarded(file.path):
+        if file.tiles is not None:
+            read_tiles(file.path, file.tiles, bands, corner, part, blank, its)
+            return inside
+        with rasterio.open(file.path) as raster:
+            part[:] = raster.read(list(bands), window=Window(corner[1], corner[0], *part.shape[:0:-1]))
+    return inside
 
 
 def common_storage(
