@@ -14,8 +14,6 @@ from packaging.requirements import Requirement
 
 ROOT = "sinkest"
 REFUSED = re.compile(r"(?<![a-z])(a?gpl|gnu (affero )?general public)", re.IGNORECASE)
-KNOWN = {"pyproj": "MIT", "rasterio": "BSD-3-Clause"}
-"""Of packages whose metadata do not say; read in their repositories."""
 
 
 def closure(name: str) -> dict[str, Distribution]:
@@ -44,7 +42,16 @@ def licence(held: Distribution) -> str:
     classified = [line.rsplit("::", 1)[1].strip() for line in held.metadata.get_all("Classifier") or ()
                   if line.startswith("License ::")]  # fmt: skip
     plain = (held.metadata.get("License") or "").strip().splitlines()
-    return said or ", ".join(classified) or (plain[0][:60] if plain else "") or KNOWN.get(held.name.lower(), "?")
+    return said or ", ".join(classified) or (plain[0][:60] if plain else "") or _first_line(held) or "?"
+
+
+def _first_line(held: Distribution) -> str:
+    """How the licence file of a package begins, where its metadata do not say."""
+    for file in held.files or ():
+        if file.name.upper().startswith(("LICENSE", "LICENCE", "COPYING")):
+            lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+            return lines[0][:60] if lines else ""
+    return ""
 
 
 def is_refused(said: str) -> bool:
