@@ -127,7 +127,7 @@ def find(
         raise InputError("targets.two_answers", target=target.id, quantity=target.quantity, zone=target.zone, year=year)
     row = rows.iloc[0]
     se = float(row["se"])
-    if math.isnan(se) and (target.comparison in _EXACT or row["method"] == LAND_USE):
+    if math.isnan(se) and (target.comparison in _EXACT or row.get("method") == LAND_USE):
         se = 0.0
     return Value(float(row["value"]), se, _freedom(row, se)), ""
 
