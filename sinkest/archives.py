@@ -128,6 +128,8 @@ def _opened(file: Path) -> Iterator[_Archive]:
     try:
         with zipfile.ZipFile(file) if zipfile.is_zipfile(file) else tarfile.open(file) as opened:
             yield opened
+    except InputError:
+        raise  # it is a ValueError too, and says more than "damaged"
     except _BAD as error:
         raise InputError("trust.archive_damaged", file=file, reason=_first_line(error)) from error
     except OSError as error:
