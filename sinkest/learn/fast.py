@@ -35,6 +35,8 @@ REGRESSION_FORESTS = (ExtraTreesRegressor, RandomForestRegressor)
 CLASSIFICATION_FORESTS = (ExtraTreesClassifier, RandomForestClassifier)
 BOOSTINGS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 _NONE = np.empty(0)
+AT_ONCE = 1 << 16
+"""Rows of which class shares are held at once where only the best class is wanted."""
 
 
 class Predictor(Protocol):
@@ -136,11 +138,13 @@ class _ClassificationForest(_Packed):
     def predict(self, X: Rows) -> NDArray[Any]:
         if not self._fits(X):
             return super().predict(X)
-        return self.estimator.classes_.take(np.argmax(self.predict_proba(X), axis=1), axis=0)
+        best = [np.argmax(self._shares(X[first : first + AT_ONCE]), axis=1) for first in range(0, len(X), AT_ONCE)]
+        return self.estimator.classes_.take(np.concatenate([np.empty(0, dtype=np.intp), *best]), axis=0)
 
     def predict_proba(self, X: Rows) -> Floats:
-        if not self._fits(X):
-            return super().predict_proba(X)
+        return self._shares(X) if self._fits(X) else super().predict_proba(X)
+
+    def _shares(self, X: Rows) -> Floats:
         total = np.zeros((len(X), len(self.estimator.classes_)))
         votes(*self._visit(X), self.entry, self.entry_class, self.entry_share, total)
         total /= len(self.trees.depth)

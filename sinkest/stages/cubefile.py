@@ -97,7 +97,9 @@ class CubeFile(Cube):
         # One handle a thread: a handle is not safe to share.
         if not hasattr(self._local, "source"):
             self._local.source = rasterio.open(self.path)
-        return np.asarray(self._local.source.read(window=window))
+        # Every tile is read once, so that keeping more of them than a window needs would only take memory.
+        with rasterio.Env(GDAL_CACHEMAX=64):
+            return np.asarray(self._local.source.read(window=window))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _cube_file, (self.path, self.spec)
