@@ -22,7 +22,7 @@ from rasterio.warp import transform_bounds
 from sinkest.aoi import build_grid, read_zones
 from sinkest.imagery.earthengine.client import PIXEL_BYTES, REQUEST_BYTES, plan_tiles
 from sinkest.imagery.source import QA, Period
-from sinkest.imagery.stac.source import make_source
+from sinkest.imagery.stac.make import make_source
 from sinkest.shipped import shipped
 from sinkest.simulate.landscape import Landscape
 
