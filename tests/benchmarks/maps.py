@@ -349,7 +349,7 @@ CASES: dict[str, Case] = {
             "maps_uncertainty",
             8.0,
             _ours(USUAL, uncertain=True),
-            _peer("xarray_maps", SMALL, uncertain=True),
+            _peer("xarray_maps", USUAL, uncertain=True),
             rounds=1,
             check=same_maps,
         ),
