@@ -31,6 +31,8 @@ PARTS_OF: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "sink": ("sink:", ()),
 }
 """Total -> prefix of the parts that make it up, and what begins so without being a part."""
+BALANCE = ("wetland_burial", "wetland_methane_co2e", "wetland_flooding")
+"""Parts of the wetlands' net; only where land was newly flooded is there a row for it."""
 UNITS: Mapping[str, str] = {
     "forest_coverage": "%",
     "tree_cover": "%",
@@ -114,8 +116,8 @@ def _check_zone(values: pd.Series, zone: str, area_ha: float) -> None:
     for name, other, factor in pairs:
         if {name, other} <= set(values.index):
             _equal("parts", f"{name} ({zone})", values[other] * factor, values[name])
-    wetland = ["wetland_burial", "wetland_methane_co2e"]
-    if {*wetland, "wetland_net"} <= set(values.index):
+    wetland = [name for name in BALANCE if name in values.index]
+    if {"wetland_burial", "wetland_methane_co2e", "wetland_net"} <= set(values.index):
         scale = math.fsum(abs(values[wetland]))
         _equal("parts", f"wetland_net ({zone})", math.fsum(values[wetland]), values["wetland_net"], scale)
     for name in ("forest_area", "pixel_forest_area", "arbor_area"):
