@@ -96,12 +96,13 @@ def report_geoparquet(data: ReportData, zones: gpd.GeoDataFrame) -> bytes:
 
 
 def _land_areas(data: ReportData, book: Book) -> dict[str, float]:
-    """The zones' own areas as the county table prints them; to the hundredth where there is no such table."""
+    """The zones' own areas as the county table prints them; to the hundredth where they do not stand in it."""
+    areas = dict(zip(data.zones["zone_id"].astype(str), data.zones["area_ha"].astype(float), strict=True))
+    found = {**{zone: round(area, 2) for zone, area in areas.items()}, CITY: round(sum(areas.values()), 2)}
     table = overview_table(data, book)
     if table.columns and table.columns[0].key == LAND_AREA:
-        return {row.key: _number(row.cells[0], "value") for row in table.body}
-    areas = dict(zip(data.zones["zone_id"].astype(str), data.zones["area_ha"].astype(float), strict=True))
-    return {**{zone: round(area, 2) for zone, area in areas.items()}, CITY: round(sum(areas.values()), 2)}
+        found |= {row.key: _number(row.cells[0], "value") for row in table.body}
+    return found
 
 
 def _attributes(book: Book, zone: str) -> dict[str, Any]:
