@@ -8,10 +8,10 @@ from typing import Any
 
 from sinkest.config import LoadedConfig, load_config
 from sinkest.errors import ConfigError
-from sinkest.manifest import describe
 from sinkest.messages import Message
 from sinkest.progress import Progress
 from sinkest.runstore import RunStore, content_key
+from sinkest.runstore.manifest import describe
 from sinkest.stages import compose, estimate, mapping, publish, train
 from sinkest.stages.budget import fitted
 from sinkest.stages.context import Run

@@ -32,7 +32,7 @@ from sinkest.imagery.raster import probe, read_numbers
 from sinkest.learn import artefact, recipes, table
 from sinkest.runstore import RunStore
 from sinkest.shipped import shipped
-from sinkest.targetfile import read_targets
+from sinkest.targets.file import read_targets
 from tests.gedi_granules import write_granule
 from tests.test_learn_artefact import trained
 

@@ -26,11 +26,11 @@ import shapely
 
 from sinkest.aoi import build_grid, read_zones
 from sinkest.features.composite import median
+from sinkest.finished.series import series
 from sinkest.learn.table import read_plots
 from sinkest.mapping.engine import plan_blocks
 from sinkest.mapping.zonal import ZoneIndex, class_area
 from sinkest.runstore import RunStore, pretty_json, write_bytes
-from sinkest.series import series
 from sinkest.tidy import tidy
 
 STEEPEST = 25.0

@@ -18,9 +18,9 @@ from sinkest.report.data import Accuracy, Confusion, Definition, LegendClass, Ma
 from sinkest.report.html import report_html
 from sinkest.report.xlsx import report_xlsx
 from sinkest.shipped import shipped
-from sinkest.targetfile import read_targets
 from sinkest.targets import assess
-from sinkest.trajectory import trajectory
+from sinkest.targets.file import read_targets
+from sinkest.targets.trajectory import trajectory
 
 YEAR = 2025
 DEFINITION = "forest_current_rule"

@@ -17,8 +17,8 @@ from sinkest.report.data import ReportData
 from sinkest.report.listings import listings
 from sinkest.report.summary import banners, summary
 from sinkest.shipped import shipped
-from sinkest.targetfile import read_targets
 from sinkest.targets import assess
+from sinkest.targets.file import read_targets
 from tests.report_fixture import report_data
 
 STOCK = pd.DataFrame(

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sinkest import claim as module
-from sinkest.claim import LOCK, claim
 from sinkest.errors import RunError
+from sinkest.runstore import claim as module
+from sinkest.runstore.claim import LOCK, claim
 
 
 def hold(folder: Path, held: Event, leave: Event) -> None:

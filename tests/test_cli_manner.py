@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sinkest.compare import compare
+from sinkest.cli.listeners import Bars, JsonLines, Lines, rate
+from sinkest.cli.manner import as_json
 from sinkest.errors import InputError, RunError
-from sinkest.listeners import Bars, JsonLines, Lines, rate
-from sinkest.manner import as_json
+from sinkest.finished.compare import compare
+from sinkest.finished.runlist import list_runs
 from sinkest.messages import Message
 from sinkest.report.summary import summary
-from sinkest.runlist import list_runs
 from tests.project_fixture import call, edit, estimates, run_folder
 from tests.report_fixture import report_data
 

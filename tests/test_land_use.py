@@ -19,8 +19,8 @@ from sinkest.runstore import read_json
 from sinkest.sample.frame import open_run
 from sinkest.stages.inference import CITY, Frame
 from sinkest.stages.landuse import NOT_COVERED, land_use, land_use_rule, read_run_land_use
-from sinkest.targetfile import Target
 from sinkest.targets import assess
+from sinkest.targets.file import Target
 from sinkest.tidy import tidy
 from tests.project_fixture import CONFIG, call, estimates, run_folder
 

@@ -78,9 +78,11 @@ def test_a_running_scheduler_is_used_and_errors_come_back(tmp_path: Path) -> Non
 
     blocks = plan_blocks(GRID, 256)
     where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(n_workers=1, threads_per_worker=2, **where) as running:
-        with pytest.raises(InputError, match="minimum area"):
-            run_blocks(Refusing(), blocks, tmp_path, scheduler=running.scheduler_address)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, **where) as running,
+        pytest.raises(InputError, match="minimum area"),
+    ):
+        run_blocks(Refusing(), blocks, tmp_path, scheduler=running.scheduler_address)
     assert part_path(tmp_path, blocks[0]).is_file()
 
 

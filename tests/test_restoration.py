@@ -23,8 +23,8 @@ from sinkest.runstore import RunStore
 from sinkest.shipped import shipped
 from sinkest.stages.inference import Frame
 from sinkest.stages.treatments import treated
-from sinkest.targetfile import read_targets
 from sinkest.targets import assess
+from sinkest.targets.file import read_targets
 from sinkest.tidy import tidy
 from tests.project_fixture import CONFIG, call, copied, edit, estimates, run_folder
 

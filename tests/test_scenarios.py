@@ -30,8 +30,8 @@ from sinkest.report.listings import listings
 from sinkest.report.roads import roads_of
 from sinkest.report.verdicts import target_rows
 from sinkest.shipped import shipped
-from sinkest.targetfile import read_targets
 from sinkest.targets import assess
+from sinkest.targets.file import read_targets
 from tests.report_fixture import YEAR, report_data
 
 START = Start(Rate(34e6, 7e5), Rate(600_000.0, 8_000.0), Rate(1.1e6, 1e5), 1_125_000.0)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from sinkest.errors import InputError, RunError
+from sinkest.finished.series import series
 from sinkest.runstore import RunStore
-from sinkest.series import series
 from sinkest.tidy import COLUMNS as TIDY
 from tests.project_fixture import call, run_folder
 

@@ -15,9 +15,9 @@ from scipy import stats
 from sinkest.errors import ConfigError, InputError, SinkestError
 from sinkest.messages import LANGUAGES, catalogue
 from sinkest.shipped import shipped
-from sinkest.targetfile import QUANTITIES, UNITS
 from sinkest.targets import COLUMNS, Rule, assess, changes_from, describe, read_targets, remarks
-from sinkest.trajectory import trajectory
+from sinkest.targets.file import QUANTITIES, UNITS
+from sinkest.targets.trajectory import trajectory
 
 RULE = "forest_current_rule"
 COVERAGE = """

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from sinkest.archives import unpack
-from sinkest.bundle import bundle
 from sinkest.config import load_config
-from sinkest.durable import content_key, file_sha256, pretty_json
 from sinkest.errors import RunError
-from sinkest.manifest import coefficients
+from sinkest.finished.bundle import bundle
+from sinkest.finished.replay import compare, other_program, replay
 from sinkest.progress import Silent
-from sinkest.replay import compare, other_program, replay
 from sinkest.runstore import RunStore
+from sinkest.runstore.durable import content_key, file_sha256, pretty_json
+from sinkest.runstore.manifest import coefficients
 from tests.project_fixture import CONFIG, call, outputs, run_folder
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sinkest.archives import unpack
-from sinkest.bundle import bundle
+from sinkest.finished.bundle import bundle
 from tests.project_fixture import CONFIG, call, edit, run_folder
 
 SECRET = "s3cr3t-" + "k0pf-" * 4

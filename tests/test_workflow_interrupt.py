@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sinkest.cli.listeners import Lines
 from sinkest.runstore import RunStore
-from sinkest.listeners import Lines
 from tests.kill_resume import is_sound, kill_after
 from tests.project_fixture import CONFIG, STAGES, call, edit, outputs, run_folder, sealed_stages
 

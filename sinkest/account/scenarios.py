@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sinkest.account.definitions import comparable
 from sinkest.account.montecarlo import streams
 from sinkest.errors import InputError
-from sinkest.targetfile import Target
+from sinkest.targets.file import Target
 from sinkest.tidy import CITY, WITHHELD
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from sinkest.account.settling import with_settling
 from sinkest.stages.context import Run
 from sinkest.stages.estimate.book import Book
 from sinkest.targets import Target, assess, read_targets, remarks
-from sinkest.trajectory import trajectory
+from sinkest.targets.trajectory import trajectory
 
 SCENARIO_STREAM = 1
 """Keeps the draws of the scenarios apart from the account's."""

@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import sinkest
-from sinkest.claim import LOCK, claim
-from sinkest.durable import (
+from sinkest.errors import InputError, RunError
+from sinkest.messages import Message
+from sinkest.runstore.claim import LOCK, claim
+from sinkest.runstore.durable import (
     atomic_path,
     canonical_json,
     content_key,
@@ -37,8 +39,6 @@ from sinkest.durable import (
     write_bytes,
     writing,
 )
-from sinkest.errors import InputError, RunError
-from sinkest.messages import Message
 
 __all__ = [
     "MANIFEST",
@@ -69,7 +69,7 @@ _SETTLED_NS = 2_000_000_000
 @lru_cache(maxsize=1)
 def code_version() -> dict[str, str]:
     """Version of the program and the SHA-256 over its own source and data files."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*")):
         if path.suffix in {".py", ".csv", ".toml", ".j2", ".html", ".css", ".js"} and "shipped_data" not in path.parts:

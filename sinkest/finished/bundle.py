@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sinkest.durable import atomic_path, file_sha256
 from sinkest.errors import RunError
 from sinkest.messages import text
 from sinkest.runstore import MANIFEST, SEALS, RunStore
+from sinkest.runstore.durable import atomic_path, file_sha256
 
 SUFFIX = ".bundle.zip"
 SUMS, INPUTS, README = "SHA256SUMS", "INPUTS.csv", "README.txt"

@@ -16,11 +16,11 @@ from typing import Any, Literal
 import click
 
 from sinkest import __version__
-from sinkest import cliparameters as options
-from sinkest.clicktexts import spoken
-from sinkest.clicommon import common_options, completion_script
+from sinkest.cli import parameters as options
+from sinkest.cli.common import common_options, completion_script
+from sinkest.cli.manner import Manner, answer, complain, manner, set_manner
+from sinkest.cli.texts import spoken
 from sinkest.errors import SinkestError
-from sinkest.manner import Manner, answer, complain, manner, set_manner
 from sinkest.messages import LANGUAGES, set_language, text
 
 DIFFERENT = 1
@@ -128,8 +128,8 @@ def _version() -> click.Option:
 
 def demo(folder: Path, resolution: float | None, workers: int | None, block_size: int | None) -> None:
     """Simulate field tables, then run the virtual city."""
+    from sinkest.cli.listeners import listen
     from sinkest.demo import prepare
-    from sinkest.listeners import listen
 
     with listen() as progress:
         config = prepare(folder, resolution)
@@ -148,9 +148,9 @@ def init(folder: Path) -> None:
 
 def check(config: Path) -> None:
     """Validate everything and print what would be done."""
-    from sinkest import answers
     from sinkest.check import check_run
-    from sinkest.terminal import show_check
+    from sinkest.cli import answers
+    from sinkest.cli.terminal import show_check
 
     plan = check_run(config)
     answer(lambda: show_check(plan), lambda: answers.of_plan(plan), lambda: _lines(*plan.problems))
@@ -160,7 +160,7 @@ def check(config: Path) -> None:
 
 def _stage_command(until: str) -> Callable[..., None]:
     def command(config: Path, **given: Any) -> None:
-        from sinkest.listeners import listen
+        from sinkest.cli.listeners import listen
 
         with listen() as progress:
             _run(config, until, progress, **given)
@@ -169,8 +169,8 @@ def _stage_command(until: str) -> Callable[..., None]:
 
 
 def _run(config: Path, until: str, progress: Any, **given: Any) -> None:
-    from sinkest import answers
-    from sinkest.terminal import show_summary
+    from sinkest.cli import answers
+    from sinkest.cli.terminal import show_summary
     from sinkest.workflow import run
 
     store = run(config, until=until, progress=progress, **given)
@@ -202,15 +202,15 @@ def sample(config: Path, kind: Literal["reference", "plots"], out: Path | None, 
 
 def show(run: Path) -> None:
     """Print the summary of a finished run."""
-    from sinkest import answers
-    from sinkest.terminal import show_summary
+    from sinkest.cli import answers
+    from sinkest.cli.terminal import show_summary
 
     answer(lambda: show_summary(run), lambda: answers.of_run(run))
 
 
 def explain(run: Path, quantity: str, zone: str) -> None:
     """Print the chain of a number."""
-    from sinkest import answers
+    from sinkest.cli import answers
     from sinkest.explain import explain as chain_of
     from sinkest.messages import current_language
 
@@ -220,9 +220,9 @@ def explain(run: Path, quantity: str, zone: str) -> None:
 
 def series(runs: tuple[Path, ...], zone: str, quantities: tuple[str, ...], out: Path | None) -> None:
     """Print several runs of one area side by side."""
+    from sinkest.cli.terminal import show_series
+    from sinkest.finished.series import series as series_of
     from sinkest.runstore import write_bytes
-    from sinkest.series import series as series_of
-    from sinkest.terminal import show_series
 
     found = series_of(runs, quantities=quantities, zone=zone)
     if out is not None:
@@ -258,9 +258,9 @@ def verify(run: Path) -> None:
 
 def compare(first: Path, second: Path, zone: str, quantities: tuple[str, ...]) -> None:
     """Hold two runs against each other."""
-    from sinkest import answers
-    from sinkest.compare import compare as comparison_of
-    from sinkest.terminalruns import show_comparison
+    from sinkest.cli import answers
+    from sinkest.cli.runtables import show_comparison
+    from sinkest.finished.compare import compare as comparison_of
 
     found = comparison_of(first, second, quantities=quantities, zone=zone)
     answer(lambda: show_comparison(first, second, found), lambda: answers.of_comparison(found))
@@ -268,9 +268,9 @@ def compare(first: Path, second: Path, zone: str, quantities: tuple[str, ...]) -
 
 def runs(folder: Path) -> None:
     """List runs with their verdicts."""
-    from sinkest import answers
-    from sinkest.runlist import list_runs
-    from sinkest.terminalruns import show_runs
+    from sinkest.cli import answers
+    from sinkest.cli.runtables import show_runs
+    from sinkest.finished.runlist import list_runs
 
     found = list_runs(folder)
     answer(lambda: show_runs(folder, found), lambda: answers.of_runs(found), lambda: _lines(*(r.folder for r in found)))
@@ -283,8 +283,8 @@ def completion(shell: str) -> None:
 
 def replay(manifest: Path, out: Path, inputs: Path | None, workers: int | None, block_size: int | None) -> None:
     """Repeat a run from its manifest and compare every output."""
-    from sinkest.listeners import listen
-    from sinkest.replay import replay as again
+    from sinkest.cli.listeners import listen
+    from sinkest.finished.replay import replay as again
 
     with listen() as progress:
         found = again(manifest, out, progress=progress, inputs=inputs, workers=workers, block_size=block_size)
@@ -305,7 +305,7 @@ def replay(manifest: Path, out: Path, inputs: Path | None, workers: int | None, 
 
 def bundle(run: Path, out: Path | None) -> None:
     """Put a finished run into one archive."""
-    from sinkest.bundle import bundle as pack
+    from sinkest.finished.bundle import bundle as pack
 
     file = pack(run, out)
     answer(lambda: _lines(file), lambda: {"file": file})
@@ -313,9 +313,9 @@ def bundle(run: Path, out: Path | None) -> None:
 
 def fetch(config: Path, dry_run: bool, **given: Any) -> None:
     """Acquire the imagery of a run, or tell what that takes."""
+    from sinkest.cli.listeners import listen
     from sinkest.fetch import fetch as acquire
     from sinkest.fetch import plan_fetch
-    from sinkest.listeners import listen
 
     if dry_run:
         told = plan_fetch(config)
@@ -329,9 +329,9 @@ def fetch(config: Path, dry_run: bool, **given: Any) -> None:
 
 def doctor(source: str | None, config: Path | None) -> None:
     """Tell what of the machine and its accounts is ready; of a source, go the whole way to it."""
-    from sinkest import answers
+    from sinkest.cli import answers
+    from sinkest.cli.terminal import show_doctor
     from sinkest.doctor import account_of, examine, examine_earthengine
-    from sinkest.terminal import show_doctor
 
     found = examine() if source is None else examine_earthengine(account_of(config))
     answer(lambda: show_doctor(found), lambda: answers.of_findings(found))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sinkest.clicommon import SHELLS
+from sinkest.cli.common import SHELLS
 from sinkest.messages import text
 
 Parameter = Callable[[], click.Parameter]

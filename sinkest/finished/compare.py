@@ -1,7 +1,8 @@
 """Two runs held against each other: two years, or two models, configurations or programs for one year.
 
-Between years a change has an interval (:mod:`sinkest.series`). Two runs of one year share plots, points and much of
-their imagery: their difference is shown without an interval, beside the statement whether each lies in the other's.
+Between years a change has an interval (:mod:`sinkest.finished.series`). Two runs of one year share plots, points and
+much of their imagery: their difference is shown without an interval, beside the statement whether each lies in the
+other's.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import pandas as pd
 
 from sinkest.account.definitions import comparable
 from sinkest.errors import InputError
+from sinkest.finished.series import QUANTITIES, series
 from sinkest.runstore import RunStore, read_json
-from sinkest.series import QUANTITIES, series
 from sinkest.tidy import CITY, WITHHELD
 
 SCORES = {

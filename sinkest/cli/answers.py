@@ -11,10 +11,10 @@ from sinkest.messages import current_language
 
 if TYPE_CHECKING:
     from sinkest.check import Plan
-    from sinkest.compare import Comparison
     from sinkest.doctor import Finding
     from sinkest.explain import Explanation
-    from sinkest.runlist import Listed
+    from sinkest.finished.compare import Comparison
+    from sinkest.finished.runlist import Listed
 
 
 def of_run(run: Path) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sinkest.compare import Comparison
+from sinkest.finished.compare import Comparison
+from sinkest.finished.runlist import STAGES, Listed
 from sinkest.messages import current_language, text
 from sinkest.report.names import known, quantity_name
 from sinkest.report.units import MISSING, finite, interval, plain, trimmed, unit_label, unit_of
-from sinkest.runlist import STAGES, Listed
 from sinkest.runstore import RunStore
 from sinkest.stages.publish import report_data
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sinkest.config import LoadedConfig
-from sinkest.durable import file_sha256
-from sinkest.runstore import MANIFEST, RunStore, code_version, environment
+from sinkest.runstore.durable import file_sha256
+from sinkest.runstore.store import MANIFEST, RunStore, code_version, environment
 from sinkest.shipped import PREFIX, shipped
 
 FORMAT = 2

@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from sinkest.account.definitions import Definition, comparable, definition
 from sinkest.errors import InputError
-from sinkest.targetfile import Target
+from sinkest.targets.file import Target
 from sinkest.tidy import LAND_USE, WITHHELD
 
 VERDICTS = ("met", "not_met", "cannot_tell")

@@ -18,7 +18,7 @@ from sinkest.report.svg import INK, TARGET, WARNING
 from sinkest.report.units import unit_label, unit_of
 
 if TYPE_CHECKING:
-    from sinkest.opened import OpenRun
+    from sinkest.finished.opened import OpenRun
 
 LARGEST = 1200
 """Longest side of a drawn map in pixels; a larger one is thinned."""

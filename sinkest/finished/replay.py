@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from sinkest.config import LoadedConfig, RunConfig
-from sinkest.durable import file_sha256
 from sinkest.errors import RunError, SinkestError
-from sinkest.manifest import FORMAT
 from sinkest.messages import Message
 from sinkest.progress import Progress
 from sinkest.runstore import MANIFEST, Problem, RunStore, code_version, environment
+from sinkest.runstore.durable import file_sha256
+from sinkest.runstore.manifest import FORMAT
 from sinkest.shipped import PREFIX, shipped
 from sinkest.workflow import run_loaded
 

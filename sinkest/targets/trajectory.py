@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from sinkest.account.definitions import Definition
-from sinkest.targetfile import Target
 from sinkest.targets import changes_from
-from sinkest.verdict import Rule, Value, carried_on, find, line_of, need_columns, on_line
+from sinkest.targets.file import Target
+from sinkest.targets.verdict import Rule, Value, carried_on, find, line_of, need_columns, on_line
 
 TRAJECTORY_COLUMNS = ("quantity", "zone", "definition_id", "year", "kind", "value", "unit", "low", "high")
 

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from sinkest.manner import as_json, manner
+from sinkest.cli.manner import as_json, manner
 from sinkest.messages import Message, text
 from sinkest.progress import Silent
 

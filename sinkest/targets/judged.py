@@ -11,10 +11,8 @@ import pandas as pd
 from sinkest.account.definitions import Definition
 from sinkest.errors import InputError
 from sinkest.messages import text
-from sinkest.targetfile import Target, read_targets, remarks
-from sinkest.verdict import VERDICTS, Rule, carried_on, find, judge_value, line_of, need_columns, on_line
-
-__all__ = ["COLUMNS", "VERDICTS", "Rule", "Target", "assess", "changes_from", "describe", "read_targets", "remarks"]
+from sinkest.targets.file import Target
+from sinkest.targets.verdict import Rule, carried_on, find, judge_value, line_of, need_columns, on_line
 
 COLUMNS = (
     "target_id",

@@ -208,7 +208,7 @@ class OpenRun:
         InputError
             If the run has no map of that name.
         """
-        from sinkest.openedplots import draw_map
+        from sinkest.finished.plots import draw_map
 
         if name not in self.maps:
             raise InputError(
@@ -224,7 +224,7 @@ class OpenRun:
         InputError
             If the run has no such quantity for zones.
         """
-        from sinkest.openedplots import draw_counties
+        from sinkest.finished.plots import draw_counties
 
         return draw_counties(self, quantity, ax)
 

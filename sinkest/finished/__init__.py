@@ -1,0 +1,1 @@
+"""What is done with finished runs: open, list, compare, put in a series, repeat, bundle."""
