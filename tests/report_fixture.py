@@ -16,6 +16,7 @@ from scipy import ndimage
 from sinkest.messages import Message
 from sinkest.report.data import Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
 from sinkest.report.html import report_html
+from sinkest.report.names import map_title
 from sinkest.report.xlsx import report_xlsx
 from sinkest.shipped import shipped
 from sinkest.targets import assess
@@ -117,9 +118,9 @@ def maps(index: np.ndarray) -> tuple[MapLayer, ...]:
     )
     return (
         MapLayer("land_cover", Message.of("maps.land_cover"), "classes", land_cover, legend=CLASSES),
-        MapLayer("stock", Message.of("maps.stock"), "continuous", stock, (), 0, 200, "m3/ha", "YlGn"),
-        MapLayer("stock_sd", Message.of("maps.stock_sd"), "continuous", sd, (), 0, 60, "m3/ha", "magma_r"),
-        MapLayer("aoa", Message.of("maps.applicability"), "classes", known, legend=applicable),
+        MapLayer("stock", map_title("stock"), "continuous", stock, (), 0, 200, "m3/ha", "YlGn"),
+        MapLayer("stock_sd", map_title("stock_sd"), "continuous", sd, (), 0, 60, "m3/ha", "magma_r"),
+        MapLayer("aoa", map_title("applicability"), "classes", known, legend=applicable),
         MapLayer("valid_count", Message.of("maps.looks"), "continuous", looks, (), 0, 25, "", "viridis"),
     )
 

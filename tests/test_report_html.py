@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sinkest.messages import Message, catalogue, text
+from sinkest.messages import catalogue, text
 from sinkest.report.book import Book
 from sinkest.report.data import CITY, Accuracy, MapLayer
 from sinkest.report.html import report_html
+from sinkest.report.names import map_title
 from sinkest.report.units import unit_of
 from tests.report_fixture import bare_data, page, report_data
 
@@ -361,7 +362,7 @@ def test_a_class_that_cannot_be_judged_is_a_dash() -> None:
 
 
 def test_empty_and_blank_layers_are_drawn() -> None:
-    blank = MapLayer("b", Message.of("maps.stock"), "continuous", np.full((4, 3), np.nan, dtype=np.float32))
+    blank = MapLayer("b", map_title("stock"), "continuous", np.full((4, 3), np.nan, dtype=np.float32))
     root = drawn(maps=(blank,), outlines={})
     assert len(root.find(tag="svg", class_="map")) == 1
 

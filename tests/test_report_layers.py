@@ -11,6 +11,7 @@ from sinkest.config import ReportSection
 from sinkest.messages import LANGUAGES, Message, room
 from sinkest.report.data import LegendClass, MapLayer
 from sinkest.report.html import report_html
+from sinkest.report.names import map_title
 from sinkest.report.wetlandlayer import OTHER, wetland_layer
 from tests.report_fixture import CLASSES, report_data
 
@@ -53,7 +54,7 @@ def test_the_page_of_the_whole_city_at_10_m_stays_under_15_mb() -> None:
     layers = [replace(layer, array=classes, legend=CLASSES) for layer in report_data().maps if layer.kind == "classes"]
     for place in range(5):
         values = rng.uniform(0, 200, shape).astype(np.float32)
-        layers.append(MapLayer(f"l{place}", Message.of("maps.stock"), "continuous", values, (), 0, 200, "m3/ha"))
+        layers.append(MapLayer(f"l{place}", map_title("stock"), "continuous", values, (), 0, 200, "m3/ha"))
     page = report_html(report_data(maps=tuple(layers), outlines=outlines))
     assert len(layers) == 7
     assert 1_000_000 < len(page.encode()) < 15_000_000

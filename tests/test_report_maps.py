@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sinkest.errors import InputError
-from sinkest.messages import Message
 from sinkest.report.data import LegendClass, MapLayer
 from sinkest.report.labels import LINE_HEIGHT, place, polygon
 from sinkest.report.maps import Sheet, legend_items, nice_extent, ramp, raster_png
+from sinkest.report.names import map_title
 from tests.report_fixture import report_data
 
-TITLE = Message.of("maps.stock")
+TITLE = map_title("stock")
 
 
 def continuous(values: list[list[float]], **more: object) -> MapLayer:

@@ -108,8 +108,8 @@ def trajectory(
     return picture(width, height, *parts, labelled_by=caption_id)
 
 
-def bias_bins(bins: Sequence[Bin], caption_id: str, simulated: bool) -> Markup:
-    """Mean bias (predicted minus observed) by bin of observed stock, with the number of plots in each."""
+def bias_bins(bins: Sequence[Bin], what: Words, unit: Words, caption_id: str, simulated: bool) -> Markup:
+    """Mean bias (predicted minus observed) by bin of the observed response, with the number of plots in each."""
     if not bins:
         return Markup("")
     width, height, left, top, floor = WIDTH, 300.0, 46.0, 18.0, 228.0
@@ -127,13 +127,14 @@ def bias_bins(bins: Sequence[Bin], caption_id: str, simulated: bool) -> Markup:
         parts.append(label(_bin(item), middle, floor + 20, text_anchor="middle", font_size=12, fill=INK, class_="num"))
         parts.append(label(f"n = {item.n}", middle, floor + 37, text_anchor="middle", font_size=12, fill=MUTED))
     parts.append(line(left, y(0.0), right, y(0.0), INK, 1.2))
-    parts.append(_axis_title("axis_observed_bin", (left + right) / 2, floor + 60))
+    title = Words.of("report.axis_observed_bin", what=what, unit=unit)
+    parts.append(_axis_title(title, (left + right) / 2, floor + 60))
     parts.append(watermark(width, height, 34, simulated))
     return picture(width, height, *parts, labelled_by=caption_id)
 
 
 def observed_predicted(
-    observed: NDArray[np.float64], predicted: NDArray[np.float64], caption_id: str, simulated: bool
+    observed: NDArray[np.float64], predicted: NDArray[np.float64], unit: Words, caption_id: str, simulated: bool
 ) -> Markup:
     """Out-of-fold predictions against observations, as counts in squares, with the line of equality."""
     known = np.isfinite(observed) & np.isfinite(predicted)
@@ -157,14 +158,15 @@ def observed_predicted(
         parts.append(element("rect", **box, fill=FOREST, opacity=shade))
     parts.append(line(x(0), y(0), x(far), y(far), INK, 1.3, stroke_dasharray="5 4"))
     middle = (top + floor) / 2
-    parts.append(_axis_title("axis_observed", left + side / 2, floor + 40))
-    parts.append(_axis_title("axis_predicted", 16, middle, transform=f"rotate(-90 16 {coordinate(middle)})"))
+    across, up = (Words.of(f"report.axis_{name}", unit=unit) for name in ("observed", "predicted"))
+    parts.append(_axis_title(across, left + side / 2, floor + 40))
+    parts.append(_axis_title(up, 16, middle, transform=f"rotate(-90 16 {coordinate(middle)})"))
     parts.append(watermark(size, size, 30, simulated))
     return picture(size + 12, size, *parts, labelled_by=caption_id)
 
 
-def _axis_title(key: str, x: float, y: float, **more: object) -> Markup:
-    return label(Words.of(f"report.{key}"), x, y, text_anchor="middle", font_size=TEXT, fill=MUTED, **more)
+def _axis_title(title: Words, x: float, y: float, **more: object) -> Markup:
+    return label(title, x, y, text_anchor="middle", font_size=TEXT, fill=MUTED, **more)
 
 
 def _tick_line(value: float, y: float, left: float, right: float) -> list[Markup]:

@@ -186,10 +186,10 @@ class Accuracy:
     cv : DataFrame, optional
         ``model`` ("land_cover", "stock"), ``scheme`` ("spatial", "random"), ``metric``, ``value``, ``unit``.
     bias : DataFrame, optional
-        By bin of observed stock: ``low``, ``high`` (ends of the bin), ``n``, ``bias`` (mean of predicted minus
-        observed), m3/ha.
+        By bin of the observed response: ``low``, ``high`` (ends of the bin), ``n``, ``bias`` (mean of predicted minus
+        observed), in its unit.
     observed, predicted : ndarray (n,), optional
-        Out-of-fold pairs of the stock model, m3/ha.
+        Out-of-fold pairs of the model of the plots, in the response's unit.
     """
 
     confusion: Confusion | None = None
@@ -257,6 +257,8 @@ class ReportData:
         ``quantity``, ``source``, ``share`` 0..1.
     details : mapping
         Tables of the account that stand behind the main ones, by name; see :mod:`sinkest.report.listings`.
+    response, response_unit : str
+        What the model of the plots maps: a column of the plots, and its unit.
     roles : mapping
         Land-cover classes by what they are in the survey: ``forest``, ``arbor``, ``bamboo``, ``oil_tea``, ``shrub``.
     title_zh, title_en : str, optional
@@ -288,6 +290,8 @@ class ReportData:
     n_reference: int | None = None
     variance_shares: pd.DataFrame | None = None
     details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    response: str = "volume_m3_ha"
+    response_unit: str = "m3/ha"
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     title_zh: str | None = None
     title_en: str | None = None

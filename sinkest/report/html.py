@@ -112,15 +112,17 @@ class Drawn:
         return charts.dumbbells(self._page.cv_shares, caption, self._simulated)
 
     def bias(self, caption: str) -> Markup:
-        """Bias by bin of stock."""
-        return curves.bias_bins(self._page.bias, caption, self._simulated)
+        """Bias by bin of the response."""
+        page = self._page
+        return curves.bias_bins(page.bias, page.response, page.response_unit, caption, self._simulated)
 
     def pairs(self, caption: str) -> Markup:
         """Observed against predicted."""
         accuracy = self._data.accuracy
         if accuracy.observed is None or accuracy.predicted is None:
             return Markup("")
-        return curves.observed_predicted(accuracy.observed, accuracy.predicted, caption, self._simulated)
+        unit = self._page.response_unit
+        return curves.observed_predicted(accuracy.observed, accuracy.predicted, unit, caption, self._simulated)
 
     def shares(self, rows: list[tuple[Words, float]], caption: str) -> Markup:
         """Shares of a variance."""

@@ -87,6 +87,8 @@ def quantity_name(data: ReportData, quantity: str) -> Words:
 def part_name(data: ReportData, quantity: str) -> Words:
     """Name of the part of a quantity, e.g. of the class in ``class_area:fir``."""
     head, _, part = quantity.partition(":")
+    if head in ("mean", "pixel_mean"):
+        return said(response_message(part))
     if head in _PARTS:
         return known(f"quantities.{_PARTS[head]}_{part}", part)
     classes = class_names(data)
@@ -138,6 +140,19 @@ def metric_name(metric: str) -> Words:
     return known(f"quantities.metric_{metric}", metric)
 
 
-def model_name(model: str) -> Words:
+def model_name(data: ReportData, model: str) -> Words:
     """Word for what a model maps."""
+    if model == "stock":
+        return Words.of("quantities.model_response", name=said(response_message(data.response)))
     return known(f"quantities.model_{model}", model)
+
+
+def map_title(layer: str, response: str = "volume_m3_ha") -> Message:
+    """Title of a map of a run."""
+    return Message.of(f"maps.{layer}", what=response_message(response))
+
+
+def response_message(response: str) -> Message:
+    """What the model of the plots maps: a name of the catalogue, or the column's own."""
+    own = f"quantities.response_{response}"
+    return Message.of(own) if own in catalogue() else Message.of("quantities.response_other", name=clean(response))

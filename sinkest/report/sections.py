@@ -22,6 +22,7 @@ from sinkest.report.names import (
     metric_name,
     model_name,
     quantity_name,
+    response_message,
     said,
     status_name,
 )
@@ -140,6 +141,8 @@ class Page:
     cv_shares: list[tuple[Words, float | None, float | None]]
     bias: list[Bin]
     n_pairs: int
+    response: Words
+    response_unit: Words
     variance: list[tuple[Words, list[tuple[Words, float]]]]
     factors: list[FactorRow]
     versions: Mapping[str, Any]
@@ -151,10 +154,11 @@ def page_of(data: ReportData, book: Book) -> Page:
     """Work out the content of every section."""
     targets = target_rows(data, book)
     tables = all_tables(data, book)
-    cv, cv_shares = _cross_validation(data.accuracy.cv)
+    cv, cv_shares = _cross_validation(data)
     confusion = data.accuracy.confusion
     provenance = dict(data.provenance)
-    shown = {*HEADLINE, *(key for table in tables.values() for row in table.body for key in _quantities(row.cells))}
+    leading = headline(book)
+    shown = {*leading, *(key for table in tables.values() for row in table.body for key in _quantities(row.cells))}
     return Page(
         title=_title(data),
         notes=[said(note) for note in data.notes],
@@ -162,7 +166,7 @@ def page_of(data: ReportData, book: Book) -> Page:
         due=[row for row in targets if row.value is not None and not row.later],
         later=[row for row in targets if row.value is not None and row.later],
         open=[row for row in targets if row.value is None],
-        headline=_figures(data, book, HEADLINE),
+        headline=_figures(data, book, leading),
         tables=tables,
         listings=listings(data, book),
         other=_figures(
@@ -182,6 +186,8 @@ def page_of(data: ReportData, book: Book) -> Page:
         cv_shares=cv_shares,
         bias=[] if data.accuracy.bias is None else bins_of(data.accuracy.bias),
         n_pairs=_pairs(data),
+        response=said(response_message(data.response)),
+        response_unit=Words(unit_label(data.response_unit, "zh"), unit_label(data.response_unit, "en")),
         variance=_variance(data),
         factors=factor_rows(data.factors_used),
         versions=provenance.pop("versions", {}),
@@ -221,6 +227,11 @@ def interval_level(data: ReportData) -> str:
     """The confidence level of the table in percent; the several there are, if there are several."""
     levels = data.estimates["level"].dropna().unique()
     return " / ".join(f"{float(level) * 100:g}" for level in sorted(levels)) or "95"
+
+
+def headline(book: Book) -> tuple[str, ...]:
+    """What leads the page and the summary: the mean of a mapped response that is no stock comes first."""
+    return (*book.parts("mean"), *HEADLINE)
 
 
 def _figures(data: ReportData, book: Book, quantities: Iterable[str]) -> list[Figure]:
@@ -306,9 +317,10 @@ def _share(value: float, error: float) -> str:
 
 
 def _cross_validation(
-    table: pd.DataFrame | None,
+    data: ReportData,
 ) -> tuple[list[CvRow], list[tuple[Words, float | None, float | None]]]:
     """Rows for the table, and the measures between 0 and 1 for the chart; "cluster" counts as spatial."""
+    table = data.accuracy.cv
     if table is None:
         return [], []
     rows, shares = [], []
@@ -317,7 +329,7 @@ def _cross_validation(
         spatial, random = schemes.get("spatial", schemes.get("cluster")), schemes.get("random")
         unit = str(part["unit"].iloc[0])
         label = Words("", "") if unit in ("", "1", "nan") else Words(unit_label(unit, "zh"), unit_label(unit, "en"))
-        names = model_name(str(model)), metric_name(str(metric))
+        names = model_name(data, str(model)), metric_name(str(metric))
         rows.append(CvRow(*names, label, *(("—" if v is None else trimmed(v, 3)) for v in (spatial, random))))
         if metric in _ZERO_TO_ONE or str(metric).endswith("accuracy"):
             joined = Words(f"{names[0].zh} {names[1].zh}", f"{names[0].en}, {names[1].en}")

@@ -8,7 +8,7 @@ from sinkest.messages import text
 from sinkest.report.book import Book, Entry
 from sinkest.report.data import ReportData
 from sinkest.report.names import quantity_name, status_name
-from sinkest.report.sections import HEADLINE
+from sinkest.report.sections import headline
 from sinkest.report.units import MISSING, plain, unit_label
 from sinkest.report.verdicts import TargetRow, target_rows
 
@@ -39,15 +39,16 @@ def summary(data: ReportData, language: str) -> list[SummaryRow]:
     """
     book = Book(data)
     targets = target_rows(data, book)
-    wetlands = [quantity for quantity in book.parts("wetland_area") if quantity not in HEADLINE]
+    leading = headline(book)
+    wetlands = [quantity for quantity in book.parts("wetland_area") if quantity not in leading]
     rows: list[SummaryRow] = []
-    for quantity in (*HEADLINE, *wetlands):
+    for quantity in (*leading, *wetlands):
         entry = book.entry(quantity)
         asked = [target for target in targets if target.quantity == quantity]
         if entry is not None and not asked:
             rows.append(_estimate(data, entry, language))
         rows += [_target(target, language) for target in asked]
-    shown = {*HEADLINE, *wetlands}
+    shown = {*leading, *wetlands}
     rows += [_target(target, language) for target in targets if target.quantity not in shown]
     return [SummaryRow(*(plain(cell) for cell in row)) for row in rows]
 

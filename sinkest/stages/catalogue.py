@@ -8,8 +8,9 @@ from pathlib import Path
 import rasterio
 from shapely.geometry.base import BaseGeometry
 
-from sinkest.messages import LANGUAGES, catalogue, text
+from sinkest.messages import LANGUAGES, Message
 from sinkest.report.data import ReportData
+from sinkest.report.names import map_title
 from sinkest.report.stac import COLLECTION, ITEM, Asset, Band, Raster, stac_collection, stac_item
 from sinkest.runstore import MANIFEST, RunStore, file_sha256, pretty_json, write_bytes
 from sinkest.stages import estimate, mapping
@@ -42,15 +43,18 @@ def write_catalogue(store: RunStore, data: ReportData, outline: BaseGeometry, fo
     name : str
         Of the folder in which they will lie.
     """
-    assets = [*_maps(store), *_tables(store), *_papers(folder, name)]
+    assets = [*_maps(store, data.response), *_tables(store), *_papers(folder, name)]
     assets.append(Asset("manifest", f"{_UP}/{MANIFEST}", _title("asset_manifest"), ("metadata",)))
     write_bytes(folder / FOLDER / ITEM, pretty_json(stac_item(data, outline, assets)))
     write_bytes(folder / FOLDER / COLLECTION, pretty_json(stac_collection(data, outline)))
 
 
 def _title(key: str, **fields: str) -> str:
-    name = key if "." in key else f"document.{key}"
-    return " ".join(text(name, language, **fields) for language in LANGUAGES)
+    return _in_all(Message.of(f"document.{key}", **fields))
+
+
+def _in_all(message: Message) -> str:
+    return " ".join(message.text(language) for language in LANGUAGES)
 
 
 def _outputs(store: RunStore, stage: str) -> Mapping[str, str]:
@@ -60,13 +64,13 @@ def _outputs(store: RunStore, stage: str) -> Mapping[str, str]:
     return found
 
 
-def _maps(store: RunStore) -> list[Asset]:
+def _maps(store: RunStore, response: str) -> list[Asset]:
     assets = []
     for file, digest in _outputs(store, mapping.NAME).items():
-        path, key = store.folder(mapping.NAME) / file, f"maps.{Path(file).stem}"
+        path = store.folder(mapping.NAME) / file
         href = f"{_UP}/{mapping.NAME}/{file}"
         if path.suffix == ".tif":
-            title = _title(key) if key in catalogue() else path.stem
+            title = _in_all(map_title(path.stem, response))
             roles, raster = ("data",), raster_facts(path)
             assets.append(Asset(path.stem, href, title, roles, path.stat().st_size, digest, raster))
         elif path.suffix == ".qml":

@@ -24,6 +24,7 @@ from sinkest.report.figures import overview_png
 from sinkest.report.gis import report_geopackage, report_geoparquet
 from sinkest.report.html import report_html
 from sinkest.report.listings import detail_tables
+from sinkest.report.names import map_title
 from sinkest.report.notenames import named_notes
 from sinkest.report.wetlandlayer import wetland_layer
 from sinkest.report.word import report_docx
@@ -36,9 +37,7 @@ from sinkest.stages.context import Run
 NAME = "report"
 PAGE = "report.html"
 
-_CONTINUOUS = {"stock": "maps.stock", "stock_sd": "maps.stock_sd", "looks": "maps.looks"}
-_CLASSES = {"land_cover": "maps.land_cover", "forest": "maps.forest", "applicability": "maps.applicability"}
-_UNITS = {"looks": "1"}
+_CLASSES = ("land_cover", "forest", "applicability")
 _SECTIONS = ("forest", "account")
 
 
@@ -98,7 +97,8 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
     accuracy = read_json(folder / "accuracy.json")
     factors = _table(folder, "factors")
     legend = tuple(LegendClass(**item) for item in about["legend"])
-    maps = _maps(store, legend, settings.map_pixels) if with_maps else ()
+    response = about["response"] or {"name": "volume_m3_ha", "unit": "m3/ha"}
+    maps = _maps(store, legend, settings.map_pixels, response["name"]) if with_maps else ()
     data = ReportData(
         run_id=about["run_id"],
         name=about["name"],
@@ -130,6 +130,8 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
         n_plots=about["n_plots"],
         n_reference=(accuracy["confusion"] or {}).get("n"),
         variance_shares=_city_shares(_table(folder, "shares")),
+        response=response["name"],
+        response_unit=response["unit"],
         details=detail_tables(lambda name: _table(folder, name)),
         roles=_roles(store),
         title_zh=settings.title_zh,
@@ -211,19 +213,20 @@ def _cross_validation(models: Mapping[str, Any], about: Mapping[str, Any]) -> pd
 # -- maps -----------------------------------------------------------------------------------------------------------
 
 
-def _maps(store: RunStore, legend: tuple[LegendClass, ...], longest: int) -> tuple[MapLayer, ...]:
+def _maps(store: RunStore, legend: tuple[LegendClass, ...], longest: int, response: str) -> tuple[MapLayer, ...]:
     folder = store.folder(mapping.NAME)
     layers = []
     for name in ("land_cover", "forest", "stock", "stock_sd", "applicability", "looks"):
         path = folder / f"{name}.tif"
         if not path.is_file():
             continue
+        title = map_title(name, response)
         if name in _CLASSES:
-            layers.append(_class_layer(path, name, legend, longest))
+            layers.append(_class_layer(path, name, title, legend, longest))
             wetlands = wetland_layer(layers[-1], _wetland_classes(store)) if name == "land_cover" else None
             layers += [] if wetlands is None else [wetlands]
         else:
-            layers.append(_value_layer(path, name, longest))
+            layers.append(_value_layer(path, name, title, longest))
     return tuple(layers)
 
 
@@ -239,11 +242,11 @@ def _reduced(source: rasterio.io.DatasetReader, longest: int, resampling: Resamp
     return source.read(1, out_shape=shape, resampling=resampling, masked=True)
 
 
-def _class_layer(path: Path, name: str, legend: tuple[LegendClass, ...], longest: int) -> MapLayer:
+def _class_layer(path: Path, name: str, title: Message, legend: tuple[LegendClass, ...], longest: int) -> MapLayer:
     with rasterio.open(path) as source:
         array = _reduced(source, longest, Resampling.nearest).filled(0)
         shown = legend if name == "land_cover" else _file_legend(source)
-    return MapLayer(name, Message.of(_CLASSES[name]), "classes", array.astype(np.uint8), legend=shown)
+    return MapLayer(name, title, "classes", array.astype(np.uint8), legend=shown)
 
 
 def _file_legend(source: rasterio.io.DatasetReader) -> tuple[LegendClass, ...]:
@@ -259,8 +262,7 @@ def _file_legend(source: rasterio.io.DatasetReader) -> tuple[LegendClass, ...]:
     return tuple(found)
 
 
-def _value_layer(path: Path, name: str, longest: int) -> MapLayer:
-    colormap, key = COLORMAPS[name], _CONTINUOUS[name]
+def _value_layer(path: Path, name: str, title: Message, longest: int) -> MapLayer:
     with rasterio.open(path) as source:
         resampling = Resampling.nearest if source.dtypes[0] == "uint8" else Resampling.average
         reduced = _reduced(source, longest, resampling)
@@ -268,9 +270,8 @@ def _value_layer(path: Path, name: str, longest: int) -> MapLayer:
         unit = source.units[0] or ""
     known = array[np.isfinite(array)]
     top = float(np.percentile(known, TOP_PERCENTILE)) if known.size else 1.0
-    return MapLayer(
-        name, Message.of(key), "continuous", array, vmin=0.0, vmax=max(top, 1.0), unit=unit, colormap=colormap
-    )
+    high, colours = max(top, 1.0), COLORMAPS[name]
+    return MapLayer(name, title, "continuous", array, vmin=0.0, vmax=high, unit=unit, colormap=colours)
 
 
 def _outlines(folder: Path, maps: tuple[MapLayer, ...]) -> dict[str, list[NDArray[np.float64]]]:
