@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from lxml import html
 
 from sinkest.messages import text
+from sinkest.runstore import file_sha256
 from tests.project_fixture import CONFIG, call, run_folder
 
 GONE = {
@@ -41,8 +43,19 @@ def run(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     plots = pd.read_csv(project / "plots.csv", encoding="utf-8-sig")
     once = plots.drop(columns=[name for name in plots.columns if name.startswith("previous_")])
     once.to_csv(project / "plots.csv", index=False, encoding="utf-8-sig")
+    _leave_gaps(run_folder(project))
     assert call("-q", "run", project / CONFIG) == 0
     return run_folder(project)
+
+
+def _leave_gaps(run: Path) -> None:
+    """Composites as a catalogue leaves them whose reads failed within what the user allows."""
+    gap = {"scene": "S2A_20250623", "asset": "B11", "area": "113.1, 27.8"}
+    listed, sealed = run / "compose" / "gaps.json", run / "stages" / "compose.json"
+    listed.write_text(json.dumps([gap, gap | {"asset": "SCL"}]), encoding="utf-8")
+    seal = json.loads(sealed.read_text(encoding="utf-8"))
+    seal["outputs"]["gaps.json"] = file_sha256(listed)
+    sealed.write_text(json.dumps(seal), encoding="utf-8")
 
 
 @pytest.mark.parametrize(("missing", "section"), GONE.items())
@@ -82,3 +95,9 @@ def test_the_terminal_still_prints_what_there_is(run: Path, capsys: pytest.Captu
     coverage = next(place for place, line in enumerate(shown.splitlines()) if "Forest coverage" in line)
     assert text("quantities.status_declined", "en") in shown.splitlines()[coverage + 1]
     assert "Growing stock" in shown
+
+
+def test_reads_that_failed_and_were_let_pass_are_told_where_the_numbers_are(run: Path) -> None:
+    told = " ".join(html.parse(str(run / "report" / "report.html")).getroot().text_content().split())
+    assert "2 reads failed and count as not seen" in told
+    assert "有 2 次读取失败" in told

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from sinkest.runstore import content_key
-from sinkest.stages import mapping, previous
+from sinkest.messages import Message
+from sinkest.runstore import content_key, read_json
+from sinkest.stages import compose, mapping, previous
 from sinkest.stages.checks import check_estimates
 from sinkest.stages.context import Run
 from sinkest.stages.estimate.account import read_account, read_cropland, read_surveyed, read_treated, read_watched
@@ -80,6 +81,7 @@ def work(run: Run, folder: Path) -> None:
     """Estimate everything the run has the data for, and say what it has not."""
     run.progress.begin(NAME, 4)
     book = Book(run)
+    book.notes += _gaps(run)
     sums = mapping.read_sums(run.store.folder(mapping.NAME))
     areas = read_areas(run, book, sums)
     run.progress.advance(1)
@@ -122,3 +124,11 @@ def work(run: Run, folder: Path) -> None:
     write_results(run, folder, content_key(parts(run)), book, tables, (areas, stocks))
     run.progress.advance(1)
     run.progress.end(NAME)
+
+
+def _gaps(run: Run) -> list[Message]:
+    """Whether reads of imagery failed and were let pass: the reader of the numbers must know."""
+    file = run.store.folder(compose.NAME) / compose.GAPS_FILE
+    if not file.is_file():
+        return []
+    return [Message.of("stac.gaps", count=len(read_json(file)), file=f"{compose.NAME}/{compose.GAPS_FILE}")]
