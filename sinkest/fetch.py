@@ -154,7 +154,10 @@ def _layer_parts(current: Run) -> dict[str, Any]:
         **current.base_parts,
         "aoi": spec.aoi.model_dump(mode="json"),
         "aoi_file": current.file_hash(spec.aoi.path),
+        "grid": {"crs": str(current.grid.crs), "affine": list(current.grid.affine)[:6], "shape": current.grid.shape.yx},
+        "imagery": spec.imagery.model_dump(mode="json"),
         "source": current.source.describe(),
+        "files": current.hashes(current.source.files()),
     }
 
 
