@@ -34,6 +34,16 @@ def test_a_stage_runs_once_for_equal_parts(store: RunStore) -> None:
     assert not (store.folder("map") / ".parts").exists()
 
 
+def test_a_half_that_a_killed_run_left_in_a_hidden_folder_does_not_stop_the_next(store: RunStore) -> None:
+    """Killed while a block was written, and gone on with another size of blocks: nobody else clears that folder."""
+    left = store.root / ".work" / f"map-{content_key({'a': 1})[:16]}" / ".parts-256"
+    left.mkdir(parents=True)
+    (left / ".0-0.npz.77.tmp").write_bytes(b"half")
+    assert store.run_stage("map", {"a": 1}, work("x"))
+    assert [path.name for path in store.folder("map").rglob("*")] == ["sub", "out.txt"]
+    assert store.state("map", content_key({"a": 1})) == "fresh"
+
+
 def test_a_stage_runs_again_when_a_part_changes(store: RunStore) -> None:
     store.run_stage("map", {"a": 1, "b": 2}, work("x"))
     assert store.changed_parts("map", {"a": 1, "b": 3}) == ["b"]

@@ -310,8 +310,8 @@ class RunStore:
             changed = ", ".join(_unlike(parts, after))
             raise RunError("run.inputs_changed", stage=stage, changed=changed)
         with writing(working):
-            for hidden in [path for path in working.rglob(".*") if path.exists()]:
-                shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink()
+            for hidden in list(working.rglob(".*")):  # what lies in a hidden folder has gone with it
+                shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)
         outputs = {name: file_sha256(working / name) for name in _files(working)}
         with writing(working):
             sync_tree(working, outputs)

@@ -179,7 +179,8 @@ def work(run: Run, folder: Path) -> None:
         write_bytes(folder / f"{name}.qml", qgis_style(file, spec, name))
     sums = _sums(run, cache, blocks).assign(stage_key=tags["STAGE_KEY"], definition_id=tags["DEFINITION"])
     write_bytes(folder / SUMS, sums.assign(simulated="SIMULATED" in tags).to_csv(index=False).encode())
-    shutil.rmtree(cache)
+    for stale in folder.glob(".parts-*"):  # of an interrupted run with another block size too
+        shutil.rmtree(stale)
     run.progress.end(NAME)
 
 
