@@ -107,6 +107,38 @@ def test_elevation_comes_from_tiles_in_the_folder(tmp_path: Path, truth: Truth) 
     np.testing.assert_array_equal(elevation, truth.elevation_m)
 
 
+def three(folder: Path, truth: Truth) -> list[str]:
+    """Three products of one pass, and their names."""
+    return sorted(write_safe(folder, truth, truth.scenes[0], tile=tile).name for tile in ("T49RGM", "T49RGN", "T49RGP"))
+
+
+@pytest.mark.parametrize("name", ["S2_2023", "S2A_MSIL2A_unpacked", "S2.SAFE"])
+def test_a_folder_named_like_a_product_gives_all_that_it_holds(tmp_path: Path, truth: Truth, name: str) -> None:
+    names = three(tmp_path / name, truth)
+    (scene,) = ProductsSource(tmp_path).search(truth.fine, YEAR)
+    assert sorted(tile.id for tile in scene.extra["tiles"]) == names
+
+
+@pytest.mark.parametrize("outer", ["", "S2_2023/"])
+def test_an_archive_gives_all_the_products_that_it_holds(tmp_path: Path, truth: Truth, outer: str) -> None:
+    names = three(tmp_path / "apart", truth)
+    (tmp_path / "packed").mkdir()
+    with zipfile.ZipFile(tmp_path / "packed" / "delivery.zip", "w") as packed:
+        for file in sorted((tmp_path / "apart").rglob("*")):
+            if file.is_file():
+                packed.write(file, f"{outer}{file.relative_to(tmp_path / 'apart').as_posix()}")
+    source = ProductsSource(tmp_path / "packed")
+    (scene,) = source.search(truth.fine, YEAR)
+    tiles = scene.extra["tiles"]
+    assert sorted(tile.id for tile in tiles) == names
+    for tile in tiles:
+        assert all(f"/{tile.id}/" in band.place for band in (*tile.bands.values(), tile.qa))
+    found = source.read(truth.fine, scene, ["red"])["red"]
+    apart = ProductsSource(tmp_path / "apart")
+    expected = apart.read(truth.fine, apart.search(truth.fine, YEAR)[0], ["red"])["red"]
+    np.testing.assert_array_equal(found, expected)
+
+
 # -- products that are not whole ------------------------------------------------------------------------------------
 
 

@@ -117,9 +117,12 @@ def _safe(path: Path, bands: Sequence[str] | None, found: Inventory) -> bool:
     if not named and not (path / safe.METADATA).is_file():
         return False
     contents = contents_of(path)
-    if safe.is_safe(contents):
-        found.products.append(safe.read_safe(contents, bands))
+    products = safe.split(contents)
+    if products:
+        found.products += [safe.read_safe(product, bands) for product in products]
         return True
+    if any(name.endswith(f"/{safe.METADATA}") for name in contents.names):
+        return False  # products lie deeper down
     if path.suffix.upper() == ".SAFE":
         level1 = any(name.endswith(safe.METADATA_L1C) for name in contents.names)
         found.left[path] = "Sentinel-2 L1C" if level1 else ""
@@ -130,12 +133,11 @@ def _safe(path: Path, bands: Sequence[str] | None, found: Inventory) -> bool:
 def _archive(path: Path, bands: Sequence[str] | None, found: Inventory) -> None:
     contents = contents_of(path)
     metadata = landsat.metadata_files(contents)
-    if safe.is_safe(contents):
-        found.products.append(safe.read_safe(contents, bands))
-    elif metadata:
-        for name in metadata:
-            _landsat(contents, bands, name, found)
-    else:
+    products = safe.split(contents)
+    found.products += [safe.read_safe(product, bands) for product in products]
+    for name in metadata:
+        _landsat(contents, bands, name, found)
+    if not products and not metadata:
         level1 = any(name.endswith(safe.METADATA_L1C) for name in contents.names)
         found.left[path] = "Sentinel-2 L1C" if level1 else ""
 

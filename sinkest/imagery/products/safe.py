@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import PurePosixPath
 from xml.etree.ElementTree import Element
 
 from sinkest.errors import SourceError
@@ -26,9 +27,19 @@ KIND = "Sentinel-2 L2A"
 _IMAGE = re.compile(r".*IMG_DATA/.*_(?P<band>B\d[\dA]|SCL)_(?P<metres>10|20|60)m\.jp2\Z")
 
 
-def is_safe(contents: Contents) -> bool:
-    """Whether a folder or archive is a Level-2A product: it has the metadata file, or its name says so."""
-    return _metadata(contents) is not None or re.search(r"S2._MSIL2A_", contents.path.name) is not None
+def split(contents: Contents) -> list[Contents]:
+    """The products of a folder or archive, each with its own files.
+
+    A folder is a product only where the metadata file lies in it at once; one that holds products deeper down is none,
+    whatever its name. An archive may hold any number of products. What is named like a product but has no metadata
+    file at all is given as it is, so that :func:`read_safe` can say what is missing.
+    """
+    metadata = _metadata(contents)
+    if metadata:
+        return [_part(contents, name.removesuffix(METADATA)) for name in metadata]
+    deeper = any(file_name(name) == METADATA for name in contents.names)
+    named = re.search(r"S2._MSIL2A_", contents.path.name) is not None
+    return [contents] if named and not deeper else []
 
 
 def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product:
@@ -46,9 +57,10 @@ def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product
         If the metadata file or a band is missing, or the metadata do not tell the processing baseline or, from
         baseline 04.00 on, the offsets.
     """
-    name = _metadata(contents)
-    if name is None:
+    metadata = _metadata(contents)
+    if not metadata:
         raise SourceError("products.no_metadata", kind="missing", product=contents.path, wanted=METADATA)
+    name = metadata[0]
     root = parse_xml(contents, name)
     told = contents.told(name)
     baseline = sentinel2.baseline_of(_text(root, "PROCESSING_BASELINE"))
@@ -58,7 +70,8 @@ def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product
     wanted = tuple(bands or BANDS["sentinel-2"].values())
     offsets = _offsets(root, told, baseline)
     quantification = float(_text(root, "BOA_QUANTIFICATION_VALUE") or sentinel2.QUANTIFICATION)
-    tile = _tile(contents, wanted, offsets, quantification)
+    inside = PurePosixPath(name).parent.name
+    tile = _tile(contents, inside or contents.path.name, wanted, offsets, quantification)
     datatake = _attribute(root, "Datatake", "datatakeIdentifier")
     cloud = _text(root, "Cloud_Coverage_Assessment")
     shared = {offsets.get(band, 0.0) for band in wanted}
@@ -69,7 +82,7 @@ def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product
         sensor="sentinel-2",
         time=_time(root, told),
         # the identifier ends with the baseline, which must not part tiles that were processed at different times
-        overpass=re.sub(r"_N\d\d\.\d\d\Z", "", datatake) or contents.path.name,
+        overpass=re.sub(r"_N\d\d\.\d\d\Z", "", datatake) or tile.id,
         tile=tile,
         version=baseline,
         name=f"{_text(root, 'PRODUCT_TYPE') or 'S2MSI2A'} {version}",
@@ -81,8 +94,13 @@ def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product
     )
 
 
-def _metadata(contents: Contents) -> str | None:
-    return next((name for name in contents.names if file_name(name) == METADATA and name.count("/") <= 1), None)
+def _metadata(contents: Contents) -> list[str]:
+    """The metadata files: of a folder its own, of an archive those of all its products."""
+    return [name for name in contents.names if file_name(name) == METADATA and (contents.packed or "/" not in name)]
+
+
+def _part(contents: Contents, folder: str) -> Contents:
+    return Contents(contents.path, tuple(name for name in contents.names if name.startswith(folder)))
 
 
 def _sun(contents: Contents) -> tuple[float, float] | None:
@@ -148,13 +166,15 @@ def _band_order(root: Element) -> dict[str, str]:
     return {key: f"B0{name[1]}" if len(name) == 2 else name for key, name in names.items()}
 
 
-def _tile(contents: Contents, wanted: Sequence[str], offsets: dict[str, float], quantification: float) -> Tile:
+def _tile(
+    contents: Contents, name: str, wanted: Sequence[str], offsets: dict[str, float], quantification: float
+) -> Tile:
     """The finest file of every band."""
     finest: dict[str, tuple[int, str]] = {}
-    for name in contents.names:
-        found = _IMAGE.match(name)
+    for file in contents.names:
+        found = _IMAGE.match(file)
         if found is not None:
-            one = (int(found["metres"]), name)
+            one = (int(found["metres"]), file)
             finest[found["band"]] = min(finest.get(found["band"], one), one)
     common = {code: band for code, band in BANDS["sentinel-2"].items() if band in wanted}
     missing = [code for code in (*common, "SCL") if code not in finest]
@@ -167,7 +187,7 @@ def _tile(contents: Contents, wanted: Sequence[str], offsets: dict[str, float], 
             wanted=f"*_{missing[0]}_*m.jp2",
         )
     return Tile(
-        id=contents.path.name,
+        id=name,
         bands={
             band: TileBand(
                 asset=code,
