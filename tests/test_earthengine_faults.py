@@ -76,6 +76,36 @@ def test_waits_double_and_are_not_all_the_same(served: Served) -> None:
     assert len(set(served.waits)) == 5
 
 
+def test_a_wait_that_the_service_asks_for_is_kept(served: Served) -> None:
+    served.server.faults.add("soon")
+    del served.waits[:]
+    compose(served)
+    assert served.waits == [90.0]
+
+
+@pytest.mark.parametrize(("kind", "minutes"), [("tomorrow", "1440"), ("endless", "inf")])
+def test_nobody_sleeps_for_a_day(served: Served, kind: str, minutes: str) -> None:
+    served.server.faults.add(kind, times=9)
+    del served.waits[:]
+    with pytest.raises(SourceError, match=f"asks to wait {minutes} minutes.*Finished blocks are kept") as caught:
+        compose(served)
+    assert caught.value.retryable
+    assert (caught.value.status, served.waits) == (503, [])
+
+
+def test_a_tile_that_failed_for_good_ends_the_waits_of_the_others(served: Served) -> None:
+    # Three tiles are told to come back, the fourth is refused; the three would wait fifteen seconds at least.
+    served.server.faults.add("unavailable", times=3)
+    served.server.faults.add("permission")
+    source = EarthEngineSource(served.account(), Choices(2023), Pace(4, first_wait_s=30.0, tile_px=32))
+    source.search(served.world.grid, SUMMER)
+    start = time.monotonic()
+    with pytest.raises(SourceError) as caught:
+        source.composite(served.world.grid[:64, :64], ASKED)
+    assert caught.value.key == "earthengine.permission"
+    assert time.monotonic() - start < 10.0
+
+
 def test_too_much_memory_is_asked_for_in_halves(tmp_path: Path) -> None:
     with serving(tmp_path, largest_side=16) as small:
         grid = small.world.grid[:40, :30]

@@ -7,9 +7,8 @@ import itertools
 import math
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -119,12 +118,12 @@ class Client:
     ----------
     account : Account
     pace : Pace
-    sleep : callable
-        Waits so many seconds; a test may not want to.
+    sleep : callable, optional
+        Called with the seconds of each wait, in place of waiting; a test may not want to wait.
     """
 
     def __init__(
-        self, account: Account, pace: Pace | None = None, sleep: Callable[[float], object] = time.sleep
+        self, account: Account, pace: Pace | None = None, sleep: Callable[[float], object] | None = None
     ) -> None:
         self.account = account
         self.pace = pace or Pace()
@@ -155,7 +154,7 @@ class Client:
         Raises
         ------
         SourceError
-            If the pixels cannot be had.
+            If the pixels cannot be had: what the first tile that failed said. The others do not try again then.
         """
         self.connect()
         # Masked pixels come as zeros unless they are given a value; the footprint does not matter then.
@@ -163,8 +162,15 @@ class Client:
         windows = plan_tiles(grid.shape.yx, len(bands), self.pace.tile_px)
         out = np.empty((len(bands), *grid.shape.yx), dtype=np.float32)
 
+        halt, failures = threading.Event(), list[BaseException]()
+
         def fetch(window: Window) -> None:
-            out[(slice(None), *window)] = self._tile(sent, bands, grid[window])
+            try:
+                out[(slice(None), *window)] = self._tile(sent, bands, grid[window], halt)
+            except BaseException as error:
+                failures.append(error)
+                halt.set()
+                raise
 
         if len(windows) == 1:
             fetch(windows[0])
@@ -172,11 +178,13 @@ class Client:
             with ThreadPoolExecutor(min(len(windows), self.pace.concurrency), "sinkest-tile") as pool:
                 pending = [pool.submit(fetch, window) for window in windows]
                 try:
-                    for future in pending:
-                        future.result()
+                    wait(pending, return_when=FIRST_EXCEPTION)
                 finally:
+                    halt.set()  # after an interruption, too: nobody waits for answers that nobody wants
                     for future in pending:
                         future.cancel()
+        if failures:
+            raise failures[0]
         out[out == np.float32(FILL)] = np.nan
         return dict(zip(bands, out, strict=True))
 
@@ -223,11 +231,11 @@ class Client:
 
     # -- one request ----------------------------------------------------------------------------------------------
 
-    def _tile(self, image: ee.Image, bands: Sequence[str], grid: GeoBox) -> Floats:
+    def _tile(self, image: ee.Image, bands: Sequence[str], grid: GeoBox, halt: threading.Event) -> Floats:
         """One tile, or its halves where the whole is too much at once."""
         asked = {"expression": image, "fileFormat": "NPY", "grid": pixel_grid(grid)}
         try:
-            return self._persist(lambda: self._pixels(asked, bands, grid.shape.yx), _where(grid))
+            return self._persist(lambda: self._pixels(asked, bands, grid.shape.yx), _where(grid), halt)
         except SourceError as problem:
             rows, cols = grid.shape.yx
             if problem.key != TOO_LARGE or max(rows, cols) <= SMALLEST_SIDE:
@@ -236,7 +244,7 @@ class Client:
             axis = 0 if rows >= cols else 1
             middle = (rows, cols)[axis] // 2
             parts = (grid[:middle, :], grid[middle:, :]) if axis == 0 else (grid[:, :middle], grid[:, middle:])
-            return np.concatenate([self._tile(image, bands, part) for part in parts], axis=axis + 1)
+            return np.concatenate([self._tile(image, bands, part, halt) for part in parts], axis=axis + 1)
 
     def _pixels(self, asked: Mapping[str, Any], bands: Sequence[str], shape: tuple[int, int]) -> Floats:
         self.tally.add(requests=1)
@@ -255,11 +263,14 @@ class Client:
         self.tally.add(requests=1)
         return ee.data.computeValue(computed)
 
-    def _persist(self, call: Callable[[], Result], what: str) -> Result:
-        """Call until it succeeds, or there is no sense in going on."""
+    def _persist(self, call: Callable[[], Result], what: str, halt: threading.Event | None = None) -> Result:
+        """Call until it succeeds, there is no sense in going on, or ``halt`` is set."""
+        halt = halt or threading.Event()
         for attempt in itertools.count(1):
             try:
                 with self.gate:
+                    if halt.is_set():
+                        raise CancelledError
                     result = call()
             except NOT_MENDED as error:
                 fault = diagnose(error)
@@ -273,7 +284,7 @@ class Client:
                 self.gate.widen()
                 return result
             self.tally.add(retries=1)
-            self._sleep(wait_s)
+            (self._sleep or halt.wait)(wait_s)
         raise AssertionError
 
     def _wait_s(self, attempt: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import ee
@@ -34,6 +34,10 @@ _TOO_MANY = ("too many concurrent", "concurrent requests", "rate limit")
 _QUOTA = ("per day", "per month", "monthly", "daily", "eecu", "restricted mode")
 _PROJECT = ("has not been used in project", "is disabled", "is not registered", "to use project", "project not found")
 _SHOWN = 300
+
+LONGEST_ASKED_S = 600.0
+"""A longer wait is not obeyed but told: a person can come back, a program that sleeps for a day looks hung."""
+_LATER = "earthengine.later"
 
 
 class GarbledError(OSError):
@@ -69,7 +73,7 @@ class Fault:
 
     def error(self, *, what: str, project: str, attempts: int = 1) -> SourceError:
         """As the error that a person reads."""
-        retryable = self.action in ("retry", "slow") or self.key == "earthengine.quota"
+        retryable = self.action in ("retry", "slow") or self.key in ("earthengine.quota", _LATER)
         return SourceError(
             self.key,
             kind=self.kind,
@@ -79,6 +83,7 @@ class Fault:
             project=project,
             reason=self.reason,
             attempts=attempts,
+            minutes=f"{self.wait_s / 60:.0f}",
         )
 
 
@@ -96,7 +101,9 @@ def diagnose(error: BaseException) -> Fault:
     answer = _answer(error)
     if answer is not None:
         status = int(answer.resp.status)
-        return _of_status(status, _said(answer, error), _seconds(answer.resp.get("retry-after")))
+        fault = _of_status(status, _said(answer, error), _seconds(answer.resp.get("retry-after")))
+        asks_too_much = fault.action in ("retry", "slow") and fault.wait_s > LONGEST_ASKED_S
+        return replace(fault, action="stop", key=_LATER) if asks_too_much else fault
     if isinstance(error, ee.EEException):
         return _of_status(None, _first_line(error), 0.0)
     return Fault("retry", "earthengine.network", "network", None, _first_line(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,8 +72,8 @@ class EarthEngineSource(Source):
     pace : Pace, optional
     composes : bool
         Whether composites are made by the service.
-    sleep : callable
-        Waits so many seconds between tries.
+    sleep : callable, optional
+        Called with the seconds between tries, in place of waiting.
 
     Attributes
     ----------
@@ -93,7 +92,7 @@ class EarthEngineSource(Source):
         pace: Pace | None = None,
         *,
         composes: bool = True,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.choices = choices
         self.composes = composes

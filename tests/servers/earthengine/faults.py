@@ -20,6 +20,8 @@ ERRORS = {
     "permission": (403, "PERMISSION_DENIED", "Permission 'earthengine.computations.create' denied on resource."),
     "bad": (400, "INVALID_ARGUMENT", "Image.select: Band pattern 'X' did not match any bands."),
 }
+RETRY_AFTER = {"soon": "90", "tomorrow": "86400", "endless": "inf"}
+"""Seconds that an answer 503 asks to wait."""
 PAGES = {
     "page": (200, b"<!DOCTYPE html><html><title>Please sign in</title></html>"),
     "gateway": (502, b"<html><title>502 Bad Gateway</title></html>"),
@@ -77,6 +79,8 @@ class Faults:
         if kind in ERRORS:
             code, status, message = ERRORS[kind]
             answer(handler, code, json.dumps({"error": {"code": code, "message": message, "status": status}}).encode())
+        elif kind in RETRY_AFTER:
+            answer(handler, 503, b"", "text/plain", {"Retry-After": RETRY_AFTER[kind]})
         elif kind in PAGES:
             code, page = PAGES[kind]
             answer(handler, code, page, "text/html")
@@ -91,9 +95,17 @@ class Faults:
         return True
 
 
-def answer(handler: BaseHTTPRequestHandler, code: int, body: bytes, kind: str = "application/json") -> None:
+def answer(
+    handler: BaseHTTPRequestHandler,
+    code: int,
+    body: bytes,
+    kind: str = "application/json",
+    headers: dict[str, str] | None = None,
+) -> None:
     """A whole answer."""
     handler.send_response(code)
+    for name, value in (headers or {}).items():
+        handler.send_header(name, value)
     handler.send_header("Content-Type", kind)
     handler.send_header("Content-Length", str(len(body)))
     if code == 302:
