@@ -9,11 +9,12 @@ from scipy import stats
 
 from sinkest.estimate.domains import CountyTable
 from sinkest.estimate.result import Estimate
-from sinkest.stages.inference import CITY, Frame, areas, rake, stock, stock_per_ha
+from sinkest.stages.inference import CITY, Frame, Stock, areas, rake, stock, stock_per_ha
 from sinkest.stages.inference.frame import spread_table
 
 AREA_HA = {"east": 6_000.0, "west": 4_000.0}
 FRAME = Frame(year=2025, level=0.95, definition_id="test", simulated=True, zone_area_ha=AREA_HA)
+VOLUMES = ("volume_m3_ha", "previous_volume_m3_ha")
 CLASSES = ["fir", "bamboo", "paddy"]
 
 
@@ -69,6 +70,61 @@ def test_stock_of_a_type_follows_the_map_where_a_zone_has_none_of_its_plots() ->
     assert table.loc["west"].sum() == pytest.approx(found.total.table.loc["west", "estimate"])
     for name in ("fir", "masson_pine"):
         assert table.loc[CITY, name] == pytest.approx(table.loc[["east", "west"], name].sum())
+
+
+def bamboo_beside_fir() -> pd.DataFrame:
+    """Grid of 100 plots of 100 ha: 40 of fir, growing from 90 to 100; 10 of bamboo with trees of 6, then 8 m3/ha."""
+    volume = np.repeat([100.0, 8.0, 0.0], [40, 10, 50])
+    return pd.DataFrame(
+        {
+            "volume_m3_ha": volume,
+            "previous_volume_m3_ha": np.repeat([90.0, 6.0, 0.0], [40, 10, 50]),
+            "years": 5.0,
+            "forest_type": np.repeat(["fir", "bamboo", ""], [40, 10, 50]),
+            "zone_id": np.where(np.arange(100) % 5 < 3, "east", "west"),
+            "x_m": 1e3 * (np.arange(100) % 10),
+            "y_m": 1e3 * (np.arange(100) // 10),
+        }
+    )
+
+
+def stock_of(plots: pd.DataFrame) -> Stock:
+    predicted = pd.DataFrame({"fir": np.where(plots["forest_type"] == "fir", 70.0 + np.arange(100) % 7, 0.0)})
+    map_mean = pd.DataFrame({"fir": [float(predicted["fir"].mean())] * 2}, index=["east", "west"])
+    return stock(FRAME, plots, predicted, map_mean, ["fir"], "random", minimum=10)
+
+
+def test_trees_outside_arbor_forest_are_no_growing_stock() -> None:
+    plots = bamboo_beside_fir()
+    found = stock_of(plots)
+    without = stock_of(
+        plots.assign(**{name: plots[name].where(plots["forest_type"] == "fir", 0.0) for name in VOLUMES})
+    )
+    assert found.total.city.estimate == without.total.city.estimate == pytest.approx(400_000, rel=1e-3)
+    for zone in ("east", "west", CITY):
+        parts = found.by_type.loc[found.by_type["zone"] == zone, "stock_m3"].sum()
+        whole = next(row["value"] for row in found.rows if (row["quantity"], row["zone"]) == ("growing_stock", zone))
+        assert parts == pytest.approx(whole, rel=1e-9)
+    assert found.change is not None
+    assert without.change is not None
+    pd.testing.assert_frame_equal(found.change, without.change)
+    # 10 plots with 8 m3/ha stand for 1,000 ha
+    (note,) = found.notes
+    assert dict(note.fields) == {"plots": 10, "volume": "8,000"}
+    assert without.notes == ()
+
+
+def test_a_stand_that_was_felled_is_lost_though_its_plot_has_no_arbor_type_any_more() -> None:
+    plots = bamboo_beside_fir()
+    felled = plots.assign(
+        volume_m3_ha=plots["volume_m3_ha"].mask(plots.index < 4, 0.0),
+        forest_type=plots["forest_type"].mask(plots.index < 4, ""),
+    )
+    change = stock_of(felled).change
+    assert change is not None
+    # 4 plots with 90 m3/ha stand for 400 ha: 36,000 m3 in 5 years
+    lost = change.query("zone == 'all' and component == 'lost'")["change_m3_yr"].item()
+    assert lost == pytest.approx(-7_200, rel=0.1)
 
 
 def test_raking_meets_both_margins_and_gives_an_empty_column_the_share_of_the_rows() -> None:

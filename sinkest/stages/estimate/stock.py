@@ -39,7 +39,7 @@ def read_stock(run: Run, book: Book, sums: Mapping[str, pd.DataFrame], areas: Ar
         book.frame, plots, predicted, means, spec.forest.arbor_classes, spec.stock.design, spec.estimate.min_plots
     )
     book.rows += found.rows
-    book.notes += found.total.city.notes
+    book.notes += [*found.total.city.notes, *found.notes]
     if found.change is None and book.earlier is not None and areas is not None:
         found = _since_earlier(book, book.earlier, found, areas)
     if found.change is None:

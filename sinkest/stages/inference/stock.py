@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sinkest.estimate.domains import CountyTable, county_totals
 from sinkest.estimate.total import horvitz_thompson
+from sinkest.messages import Message
 from sinkest.stages.inference.frame import Frame, spread_table
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
 from sinkest.tidy import CITY
@@ -38,6 +39,8 @@ class Stock:
     relative_efficiency : float
         Variance of the plots alone over the variance with the map.
     total : CountyTable
+    notes : tuple of Message
+        Volume of the plots that is no growing stock.
     """
 
     rows: list[dict[str, Any]]
@@ -45,6 +48,7 @@ class Stock:
     change: pd.DataFrame | None
     relative_efficiency: float
     total: CountyTable
+    notes: tuple[Message, ...] = ()
 
 
 def stock(
@@ -59,7 +63,8 @@ def stock(
     """Growing stock by zone and type, and its yearly change where plots were measured twice.
 
     Plots carry the estimate, the map assists: its predictions at the plots come from models that did not see the plot.
-    All quantities use the same auxiliaries, so at the level of the whole types add up to the total exactly.
+    All quantities use the same auxiliaries, so at the level of the whole types add up to the total exactly. Volume on
+    plots outside arbor forest is no growing stock and counts as zero (see :func:`arbor_only`).
 
     Parameters
     ----------
@@ -93,6 +98,7 @@ def stock(
             level=frame.level,
         )
 
+    measured, plots = plots["volume_m3_ha"].to_numpy(dtype=float), arbor_only(plots, types)
     volume = plots["volume_m3_ha"].to_numpy(dtype=float)
     whole = total(volume)
     rows = frame.county_rows("growing_stock", "m3", whole)
@@ -117,7 +123,34 @@ def stock(
             )
         )
     change = _change(frame, plots, total, rows)
-    return Stock(rows, by_type, change, float(efficiency), whole)
+    return Stock(rows, by_type, change, float(efficiency), whole, _left_out(measured - volume, frame.total_ha))
+
+
+def arbor_only(plots: pd.DataFrame, types: Sequence[str]) -> pd.DataFrame:
+    """Plots without the volume of trees outside arbor forest.
+
+    ``forest_type`` is that of the last measurement. Where trees still stand under another type, both measurements
+    become 0; where none is left, the earlier volume stays, since a felled or flooded stand has no arbor type any more
+    and its loss must not vanish.
+
+    Parameters
+    ----------
+    plots : DataFrame
+        ``volume_m3_ha``, ``forest_type``; optional ``previous_volume_m3_ha``.
+    types : sequence of str
+        Class ids of arbor forest.
+    """
+    other = ~plots["forest_type"].isin(list(types)) & (plots["volume_m3_ha"] > 0)
+    columns = [name for name in ("volume_m3_ha", "previous_volume_m3_ha") if name in plots]
+    return plots.assign(**{name: plots[name].mask(other, 0.0) for name in columns})
+
+
+def _left_out(volume_m3_ha: NDArray[np.float64], area_ha: float) -> tuple[Message, ...]:
+    """What the plots hold outside arbor forest, if anything."""
+    if not volume_m3_ha.any():
+        return ()
+    fields = {"plots": int(np.count_nonzero(volume_m3_ha)), "volume": f"{volume_m3_ha.mean() * area_ha:,.0f}"}
+    return (Message.of("stages.not_arbor", **fields),)
 
 
 def _type_table(
