@@ -53,9 +53,12 @@ def check_estimates(estimates: pd.DataFrame, frame: Frame, area_m2: float, sums:
     _require(twice.empty, "twice", ", ".join(twice["quantity"].unique()), 1)
     for quantity, rows in estimates.groupby("quantity"):
         name = str(quantity)
-        values = rows.set_index("zone")["value"].dropna()
-        zones = [zone for zone in frame.zone_area_ha if zone in values.index]
-        if (name in ADDITIVE or name.startswith(ADDITIVE_PREFIXES)) and CITY in values.index and zones:
+        stated = rows.set_index("zone")["value"]
+        values = stated.dropna()
+        zones = [zone for zone in frame.zone_area_ha if zone in stated.index]
+        # The whole holds the share of a zone that is not stated: then there is nothing to add up to it.
+        complete = len(zones) > 0 and bool(stated[zones].notna().all())
+        if (name in ADDITIVE or name.startswith(ADDITIVE_PREFIXES)) and CITY in values.index and complete:
             whole, added = float(values[CITY]), math.fsum(values[zones])
             scale = max(abs(whole), math.fsum(values[zones].abs()), 1e-9)
             _require(abs(whole - added) <= SUM_TOLERANCE * scale, "sum", f"{name}: {added}", whole)
