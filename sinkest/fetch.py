@@ -56,6 +56,9 @@ def fetch(
     SinkestError
         For everything a user can mend; finished blocks stay finished.
     """
+    asked = _run(config, None, progress, workers, block_size)
+    if not asked.is_static:
+        asked.source.check_layers(asked.grid)
     store = run(config, progress=progress, until=compose.NAME, workers=workers, block_size=block_size, **given)
     current = _run(config, store, progress, workers, block_size)
     if current.is_static or not current.source.layers:
@@ -81,6 +84,7 @@ def plan_fetch(config: Path) -> list[Message]:
     findings = Findings()
     inspect(current, findings, compose.NAME)
     findings.refuse()
+    current.source.check_layers(current.grid)
     blocks = plan_blocks(current.grid, current.block_size, current.index.touched)
     if current.spec.imagery.source == "earthengine":
         return [*findings.facts, *_earthengine(current, [block.slices for block in blocks])]

@@ -53,6 +53,16 @@ def test_a_layer_that_was_not_asked_for_is_refused(served: Served) -> None:
         served.source(layers=("jrc_water",)).static(served.world.grid, ["worldcover"])
 
 
+def test_a_yearly_map_that_is_not_there_for_the_year_is_named(served: Served) -> None:
+    names = ("palsar_hv", "worldcover", "dynamic_world")
+    served.source(layers=names).check_layers(served.world.grid)
+    served.source(layers=("worldcover", "jrc_water"), year=1990).check_layers(served.world.grid)
+    with pytest.raises(SourceError, match="palsar_hv, dynamic_world of 2026 does not exist") as caught:
+        served.source(layers=names, year=2026).check_layers(served.world.grid)
+    assert caught.value.kind == "missing"
+    assert "which then are: worldcover" in str(caught.value)
+
+
 def test_passes_are_listed_with_what_they_are_made_of(served: Served) -> None:
     found = served.source().search(served.world.grid, WINTER)
     assert [scene.id for scene in found] == [

@@ -16,6 +16,7 @@ from pyproj import Transformer
 
 from sinkest.config import load_config
 from sinkest.imagery.earthengine import EarthEngineSource
+from sinkest.imagery.earthengine.assets import PALSAR
 from sinkest.progress import Silent
 from sinkest.runstore import RunStore
 from sinkest.stages.context import Run
@@ -224,6 +225,23 @@ def test_blocks_of_any_size_and_many_at_a_time_give_the_same_file(
     assert call("compose", config, "--block-size", 256, "--workers", 3) == 0
     ours, theirs = (run_of(folder) / "compose" / "composite.tif" for folder in (tmp_path / "p", fetched.folder))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_map_that_is_not_there_for_the_year_is_told_before_the_composite(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    config = project(tmp_path / "p", served)
+    edit(config, 'layers = ["worldcover", "jrc_water"]', 'layers = ["worldcover", "palsar_hv"]')
+    kept = served.server.store.collections.pop(PALSAR)
+    served.server.store.collections[PALSAR] = []
+    before = served.server.count(":computePixels")
+    try:
+        assert call("fetch", config, *options) == 2
+    finally:
+        served.server.store.collections[PALSAR] = kept
+    assert "palsar_hv of 2023 does not exist" in told(capsys)
+    assert served.server.count(":computePixels") - before <= 1
 
 
 def test_without_a_project_or_with_a_band_that_is_not_there(

@@ -265,6 +265,15 @@ class Source(ABC):
         """Elevation in metres, float32 (y, x) with NaN for no data; None if the source has no terrain."""
         return None
 
+    def check_layers(self, grid: GeoBox) -> None:  # noqa: B027 - most sources have found their layers by then
+        """Refuse layers that turn out not to exist, before anything dear is read.
+
+        Raises
+        ------
+        SourceError
+            Names the layers.
+        """
+
     def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Read layers without a date: float32 (y, x) each, in the units of :attr:`layers`, NaN for no data."""
         raise InputError("imagery.unknown_layers", source=self.name, given=", ".join(names), expected="-")

@@ -59,3 +59,6 @@ PALSAR_UNUSABLE = (0, 100, 150)
 WORLDCOVER = "ESA/WorldCover/v200"
 DYNAMIC_WORLD = "GOOGLE/DYNAMICWORLD/V1"
 JRC_WATER = "JRC/GSW1_4/GlobalSurfaceWater"
+
+YEARLY: Mapping[str, str] = {"palsar_hh": PALSAR, "palsar_hv": PALSAR, "dynamic_world": DYNAMIC_WORLD}
+"""Collections of the maps that are made for each year."""

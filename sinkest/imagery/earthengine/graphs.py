@@ -144,11 +144,17 @@ def elevation(model: assets.ElevationModel) -> ee.Image:
     return image.resample("bicubic")
 
 
+def yearly(name: str, year: int) -> ee.ImageCollection | None:
+    """Images of a year that a map of others is made of; None where the map is not a yearly one."""
+    asset = assets.YEARLY.get(name)
+    return None if asset is None else ee.ImageCollection(asset).filterDate(f"{year}-01-01", f"{year + 1}-01-01")
+
+
 def layer(name: str, year: int) -> ee.Image:
     """A map of others: one band of that name."""
-    start, end = f"{year}-01-01", f"{year + 1}-01-01"
-    if name in ("palsar_hh", "palsar_hv"):
-        mosaic = ee.ImageCollection(assets.PALSAR).filterDate(start, end).mosaic()
+    images = yearly(name, year)
+    if images is not None and name != "dynamic_world":
+        mosaic = images.mosaic()
         decibel = mosaic.select(name[-2:].upper()).toDouble().pow(2).log10().multiply(10).add(assets.PALSAR_OFFSET_DB)
         quality = mosaic.select("qa")
         for code in assets.PALSAR_UNUSABLE:
@@ -156,9 +162,8 @@ def layer(name: str, year: int) -> ee.Image:
         return decibel.rename([name])
     if name == "worldcover":
         return ee.ImageCollection(assets.WORLDCOVER).mosaic().select(["Map"], [name])
-    if name == "dynamic_world":
-        labels = ee.ImageCollection(assets.DYNAMIC_WORLD).filterDate(start, end).select(["label"])
-        return labels.reduce(ee.Reducer.mode()).rename([name])
+    if images is not None:
+        return images.select(["label"]).reduce(ee.Reducer.mode()).rename([name])
     return ee.Image(assets.JRC_WATER).select(["occurrence"], [name])
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from sinkest.errors import InputError
+from sinkest.errors import InputError, SourceError
 from sinkest.imagery.earthengine import assets, graphs, scenes
 from sinkest.imagery.earthengine.auth import Account
 from sinkest.imagery.earthengine.client import Client, Pace
@@ -253,6 +253,25 @@ class EarthEngineSource(Source):
         self.client.connect()
         model = assets.ELEVATION[self.choices.elevation]
         return self.client.pixels(graphs.elevation(model), ["elevation"], grid)["elevation"]
+
+    def check_layers(self, grid: GeoBox) -> None:
+        """Refuse yearly maps that do not exist for the year, or not on the grid.
+
+        Raises
+        ------
+        SourceError
+            Names the maps and the year.
+        """
+        self.client.connect()
+        area, missing = graphs.region(scenes.bounds_of(grid)), []
+        for name in self.layers:
+            images = graphs.yearly(name, self.choices.year)
+            if images is not None and not self.client.value(images.filterBounds(area).limit(1).size()):
+                missing.append(name)
+        if missing:
+            rest = ", ".join(name for name in self.layers if name not in missing) or "-"
+            named, year = ", ".join(missing), self.choices.year
+            raise SourceError("earthengine.no_map", kind="missing", layers=named, year=year, rest=rest)
 
     def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Maps of others on a grid, all in one request: float32 (y, x); NaN for no data."""

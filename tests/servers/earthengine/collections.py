@@ -137,6 +137,11 @@ def first(store: Any, collection: Collection) -> Any:
     return collection.items[0] if collection.items else None
 
 
+@function("Collection.size")
+def size(store: Any, collection: Collection) -> int:
+    return len(collection.items)
+
+
 @function("Collection.limit")
 def limit(
     store: Any, collection: Collection, limit: int | None = None, key: str | None = None, ascending: bool = True
