@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from sinkest import limits
 from sinkest.errors import InputError, RunError
@@ -25,6 +25,15 @@ _CHUNK = 1 << 20
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _BAD = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError)
+_EXTENDED = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
 _RESERVED = frozenset('<>:"|?*\\')
 
 
@@ -121,15 +130,33 @@ _Entry = zipfile.ZipInfo | tarfile.TarInfo
 _Archive = zipfile.ZipFile | tarfile.TarFile
 
 
+class _HeaderTooLong(tarfile.TarError):
+    """An extended header beyond the bound."""
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a tar; one that would be read into memory as a whole is refused before that."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The header in a block of 512 bytes."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _EXTENDED and found.size > limits.TAR_HEADER_BYTES:
+            raise _HeaderTooLong
+        return found
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[_Archive]:
     if not file.is_file():
         raise InputError("run.unreadable", file=file, reason="no such file")
     try:
-        with zipfile.ZipFile(file) if zipfile.is_zipfile(file) else tarfile.open(file) as opened:
+        with zipfile.ZipFile(file) if zipfile.is_zipfile(file) else tarfile.open(file, tarinfo=_Header) as opened:
             yield opened
     except InputError:
         raise  # it is a ValueError too, and says more than "damaged"
+    except _HeaderTooLong as error:
+        raise InputError("trust.archive_header", file=file, limit=limits.TAR_HEADER_BYTES) from error
     except _BAD as error:
         raise InputError("trust.archive_damaged", file=file, reason=_first_line(error)) from error
     except OSError as error:
@@ -141,6 +168,8 @@ def _checked(file: Path, opened: _Archive, bounds: Bounds) -> list[tuple[Member,
     total = 0
     for entry in opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened:
         name = _name(entry)
+        if isinstance(entry, tarfile.TarInfo):
+            entry.pax_headers = {}  # what they say is in the entry already; those of all members add up in memory
         path = _safe_path(file, name, bounds)
         _check_kind(file, name, entry)
         if entry.isdir() if isinstance(entry, tarfile.TarInfo) else entry.is_dir():

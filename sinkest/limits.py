@@ -64,6 +64,10 @@ ARCHIVE_FREE_BYTES = 64 * 1024**2
 ARCHIVE_DEPTH = 32
 """Folders inside each other in an archive."""
 
+TAR_HEADER_BYTES = 64 * 1024
+"""Most bytes of an extended header (pax, or a long name of GNU) in a tar, which is read as a whole; longest names and
+times take a few thousand."""
+
 NAME_BYTES = 240
 """One name in an archive, encoded; file systems take 255."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from sinkest.archives import Bounds, Member, members, unpack
 from sinkest.errors import InputError, RunError
-from sinkest.limits import ARCHIVE_FREE_BYTES, NAME_BYTES
+from sinkest.limits import ARCHIVE_FREE_BYTES, NAME_BYTES, TAR_HEADER_BYTES
 
 
 def zipped(path: Path, files: dict[str, bytes], **options: int) -> Path:
@@ -115,6 +117,41 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "a.zip", {"zeros": bytes(size)}, compression=zipfile.ZIP_DEFLATED)
     assert archive.stat().st_size < size / 900
     refused(archive, "no imagery packs like that")
+
+
+def header_of(size: int, kind: bytes) -> bytes:
+    """A tar of one extended header of that many bytes and one small file."""
+    head = tarfile.TarInfo("head")
+    head.type, head.size = kind, size
+    record = b"%d comment=" % size
+    content = record + b"a" * (size - len(record) - 1) + b"\n"
+    if kind in {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}:
+        content = b"a" * 200 + bytes(size - 200)
+    padded = content + bytes(-size % tarfile.BLOCKSIZE)
+    return head.tobuf(tarfile.GNU_FORMAT) + padded + tarfile.TarInfo("file").tobuf() + bytes(2 * tarfile.BLOCKSIZE)
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, b"X"]
+)
+def test_a_bomb_in_a_header_of_a_tar_is_refused_before_it_is_read(tmp_path: Path, kind: bytes) -> None:
+    """20 MB of one letter in 20 kB: the header would be unpacked into memory as a whole."""
+    size = 20_000_000
+    archive = tmp_path / "a.tar.gz"
+    archive.write_bytes(gzip.compress(header_of(size, kind)))
+    assert archive.stat().st_size < size / 500
+    tracemalloc.start()
+    try:
+        refused(archive, f"extended header of more than {TAR_HEADER_BYTES} bytes")
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_up_to_the_bound_is_read(tmp_path: Path, kind: bytes) -> None:
+    (tmp_path / "a.tar").write_bytes(header_of(TAR_HEADER_BYTES, kind))
+    assert [member.path for member in members(tmp_path / "a.tar")] == ["a" * 200 if kind == b"L" else "file"]
 
 
 @pytest.mark.parametrize(
