@@ -136,6 +136,32 @@ def test_raking_meets_both_margins_and_gives_an_empty_column_the_share_of_the_ro
     assert math.fsum(rake(np.zeros((2, 2)), np.zeros(2), np.zeros(2)).ravel()) == 0
 
 
+def test_a_negative_row_shares_its_total_out_and_every_margin_is_met() -> None:
+    rows, columns = np.array([-10.0, 110.0]), np.array([60.0, 40.0])
+    fitted = rake(np.array([[2.0, 1.0], [50.0, 50.0]]), rows, columns)
+    assert fitted[0] == pytest.approx([-6.0, -4.0])
+    assert fitted.sum(axis=0) == pytest.approx(columns)
+    assert fitted.sum(axis=1) == pytest.approx(rows)
+
+
+def test_a_zone_whose_stock_came_out_negative_is_noted_and_its_parts_add_up() -> None:
+    """In the west the map shows 60 m3/ha where the plots have none, and the correction takes it below zero."""
+    plots = bamboo_beside_fir()
+    west = (plots["zone_id"] == "west").to_numpy()
+    fir = (plots["forest_type"] == "fir").to_numpy() & ~west
+    plots = plots.assign(volume_m3_ha=np.where(fir, 100.0, 0.0), forest_type=np.where(fir, "fir", ""))
+    plots = plots.drop(columns=["previous_volume_m3_ha"])
+    guess = np.where(fir, 80.0, np.where(west, 60.0 + np.arange(100) % 3, 0.0))
+    map_mean = pd.DataFrame({"fir": [32.0, 20.0]}, index=["east", "west"])
+    found = stock(FRAME, plots, pd.DataFrame({"fir": guess}), map_mean, ["fir"], "random", minimum=10)
+    (row,) = (row for row in found.rows if (row["quantity"], row["zone"]) == ("growing_stock", "west"))
+    (part,) = (row for row in found.rows if (row["quantity"], row["zone"]) == ("stock_by_type:fir", "west"))
+    assert row["value"] < 0
+    assert row["note"] == "estimate.note_negative_county"
+    assert part["value"] == pytest.approx(row["value"], rel=1e-6)
+    assert part["low"] <= part["value"] <= part["high"]
+
+
 def test_parts_keep_the_degrees_of_freedom_of_their_own_estimate() -> None:
     """A zone's class and its stock per hectare have half-widths of Student's t, not of the normal."""
     found = spread_table(county(df=4.0), ["a"], 0.95).set_index("zone")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from sinkest.account.inputs import ERRORS_ALLOWED
 from sinkest.errors import RunError
 from sinkest.stages.inference import CITY, Frame
 
@@ -27,6 +28,9 @@ ADDITIVE = (
 ADDITIVE_PREFIXES = ("class_area:", "stock_by_type:", "carbon:", "biomass:")
 
 
+AMOUNTS = ("growing_stock", "forest_area", "arbor_area")
+
+
 def check_estimates(estimates: pd.DataFrame, frame: Frame, area_m2: float, sums: Mapping[str, pd.DataFrame]) -> None:
     """Refuse estimates that contradict each other or the map.
 
@@ -44,7 +48,8 @@ def check_estimates(estimates: pd.DataFrame, frame: Frame, area_m2: float, sums:
     ------
     RunError
         If the map's areas do not add up to the zones, zones do not add up to the whole, a value lies outside its
-        interval, a coverage outside 0..100 %, or a quantity has two answers for one zone.
+        interval, a coverage is outside 0..100 % or a stock or area below zero by more than three standard errors, or
+        a quantity has two answers for one zone.
     """
     if "class_m2" in sums:
         mapped = math.fsum(sums["class_m2"].to_numpy().ravel())
@@ -62,8 +67,13 @@ def check_estimates(estimates: pd.DataFrame, frame: Frame, area_m2: float, sums:
             whole, added = float(values[CITY]), math.fsum(values[zones])
             scale = max(abs(whole), math.fsum(values[zones].abs()), 1e-9)
             _require(abs(whole - added) <= SUM_TOLERANCE * scale, "sum", f"{name}: {added}", whole)
+        # An estimate of a zone with few plots is not bounded: what its error explains is noted, not refused.
+        spare = ERRORS_ALLOWED * rows["se"].fillna(0.0)
+        if name in AMOUNTS:
+            _require(not (rows["value"] < -spare).any(), "negative", name, ">= 0")
         if name.endswith("_coverage") or name == "tree_cover":
-            _require(bool(values.between(0, 100).all()), "percent", name, "0..100")
+            outside = (rows["value"] < -spare) | (rows["value"] > 100 + spare)
+            _require(not outside.any(), "percent", name, "0..100")
     known = estimates[["value", "low", "high"]].dropna().to_numpy(dtype=float)
     slack = 1e-9 * np.abs(known[:, 0])
     inside = (known[:, 1] - slack <= known[:, 0]) & (known[:, 0] <= known[:, 2] + slack)

@@ -15,6 +15,7 @@ import pandas as pd
 import rasterio
 
 from sinkest.account.definitions import shipped_definitions
+from sinkest.account.inputs import ERRORS_ALLOWED
 from sinkest.errors import RunError
 from sinkest.mapping.engine import plan_blocks
 from sinkest.mapping.zonal import class_area, value_total
@@ -48,6 +49,14 @@ UNITS: Mapping[str, str] = {
     "wetland_methane_co2e": "t CO2e/yr",
     "wetland_net": "t CO2e/yr",
 }
+COVERAGES = ("forest_coverage", "coverage_with_oil_tea", "coverage_without_oil_tea", "land_use_coverage")
+"""Stated only under a rule whose area is forest coverage; anything else would be tree cover by that name."""
+UNDER_A_RULE = ("forest_area", "forest_area_change", "land_use_forest_area")
+"""Stated under some rule; where the ground was labelled under none of forest, that of tree cover says so."""
+FIRST_CODE: Mapping[str, int] = {"class_m2": 1, "forest_m2": 2}
+"""First code of a map of classes that counts; of the forest map 1 is land that is not forest."""
+WITHOUT_RULE = ("wetland_", "small_wetland_")
+"""Begin the names of what no rule of forest says anything about."""
 UNIT_PREFIXES: Mapping[str, str] = {
     "class_area:": "ha",
     "pixel_class_area:": "ha",
@@ -75,8 +84,8 @@ def check_table(estimates: pd.DataFrame, zone_area_ha: Mapping[str, float], year
     ------
     RunError
         Names the check and the rows: an unknown zone or another year, a unit that is not the quantity's, an unknown
-        definition, a negative or infinite error, a mapped area that is larger than its zone, classes that do not fill
-        their zone, parts that do not add up, carbon that is not its CO2, a coverage that is not its area.
+        definition, a negative or infinite error, an area that is larger than its zone beyond its error, classes that do
+        not fill their zone, parts that do not add up, carbon that is not its CO2, a coverage that is not its area.
     """
     zones = {CITY: math.fsum(zone_area_ha.values()), **zone_area_ha}
     _none("place", estimates[~estimates["zone"].isin(zones) | (estimates["year"] != year)])
@@ -87,10 +96,16 @@ def check_table(estimates: pd.DataFrame, zone_area_ha: Mapping[str, float], year
     value, se, low, high = (estimates[name].to_numpy(dtype=float) for name in ("value", "se", "low", "high"))
     infinite = np.isinf(value) | np.isinf(se) | np.isinf(low) | np.isinf(high)
     _none("number", estimates[infinite | (se < 0) | (low > high)])
+    wrong = [
+        _wrong_definition(*row) for row in estimates[["quantity", "definition_id", "status"]].itertuples(index=False)
+    ]
+    _none("rule", estimates[np.array(wrong, dtype=bool)])
     for zone, area in zones.items():
-        # A quantity may stand under several definitions; its parts are of the run's own, which comes first.
-        rows = estimates[estimates["zone"] == zone].drop_duplicates("quantity")
-        _check_zone(rows.set_index("quantity")["value"].dropna(), zone, area)
+        rows = estimates[estimates["zone"] == zone]
+        # A quantity may stand under several definitions, and its parts under the same one as it.
+        for _, under in rows.groupby("definition_id", sort=True):
+            _check_zone(under.set_index("quantity")["value"].dropna(), zone, area)
+        _check_land(rows.set_index("quantity"), zone, area)
 
 
 def _wrong_unit(quantity: str, unit: str) -> bool:
@@ -99,6 +114,23 @@ def _wrong_unit(quantity: str, unit: str) -> bool:
         if quantity.startswith(prefix):
             expected = its
     return expected is not None and unit != expected
+
+
+def _wrong_definition(quantity: str, definition_id: str, status: str) -> bool:
+    """Whether a figure stands under a rule that cannot be its own: coverage under none that says so, wetlands under any.
+
+    What is declined states no number, so that no rule is claimed for it.
+    """
+    if quantity.startswith(WITHOUT_RULE):
+        return definition_id != ""
+    if quantity == "tree_cover":
+        return definition_id != quantity
+    if quantity not in {*COVERAGES, *UNDER_A_RULE} or status == "declined":
+        return False
+    if quantity in UNDER_A_RULE:
+        return definition_id == ""
+    rule = shipped_definitions().get(definition_id)
+    return rule is None or not rule.coverage
 
 
 def _check_zone(values: pd.Series, zone: str, area_ha: float) -> None:
@@ -120,9 +152,16 @@ def _check_zone(values: pd.Series, zone: str, area_ha: float) -> None:
     if {"wetland_burial", "wetland_methane_co2e", "wetland_net"} <= set(values.index):
         scale = math.fsum(abs(values[wetland]))
         _equal("parts", f"wetland_net ({zone})", math.fsum(values[wetland]), values["wetland_net"], scale)
+
+
+def _check_land(rows: pd.DataFrame, zone: str, area_ha: float) -> None:
+    """Refuse areas that are larger than their zone by more than their error explains."""
     for name in ("forest_area", "pixel_forest_area", "arbor_area"):
-        if name in values.index and values[name] > area_ha * (1 + AREA_TOLERANCE):
-            raise RunError("trust.check_larger", quantity=name, zone=zone, given=values[name], expected=area_ha)
+        if name not in rows.index:
+            continue
+        value, se = rows.loc[name, ["value", "se"]].to_numpy(dtype=float).tolist()
+        if value > area_ha * (1 + AREA_TOLERANCE) + (ERRORS_ALLOWED * se if se > 0 else 0.0):
+            raise RunError("trust.check_larger", quantity=name, zone=zone, given=value, expected=area_ha)
 
 
 def check_maps(run: Run, folder: Path, sums: Mapping[str, pd.DataFrame]) -> None:
@@ -146,12 +185,12 @@ def check_maps(run: Run, folder: Path, sums: Mapping[str, pd.DataFrame]) -> None
     areas = dict(zip(run.zones.ids, run.zones.frame["area_m2"].tolist(), strict=True))
     for zone, area in areas.items() if "class_m2" in sums else ():
         _equal("zone", zone, _row(sums["class_m2"], zone).sum() / 1e4, area / 1e4, tolerance=AREA_TOLERANCE)
-    for file, measure in (("land_cover", "class_m2"), ("stock", "stock_sum")):
+    for file, measure in (("land_cover", "class_m2"), ("forest", "forest_m2"), ("stock", "stock_sum")):
         if measure in sums:
             again = _summed(run, folder / f"{file}.tif", measure)
             for zone in run.zones.ids:
                 known = _row(sums[measure], zone)
-                wanted = float(known[known.index != 0].sum())
+                wanted = float(known.sum() if measure == "forest_m2" else known[known.index != 0].sum())
                 _equal("map", f"{file}.tif ({zone})", again[zone], wanted)
 
 
@@ -167,8 +206,8 @@ def _summed(run: Run, path: Path, measure: str) -> dict[str, float]:
     with rasterio.open(path) as source:
         for block in plan_blocks(run.grid, 256, run.index.touched):
             zones, values = run.index.block(block.window), source.read(1, window=block.window)
-            if measure == "class_m2":
-                total += class_area(zones, values)[:, 1:].sum(axis=1)
+            if measure in FIRST_CODE:
+                total += class_area(zones, values)[:, FIRST_CODE[measure] :].sum(axis=1)
             else:
                 known = np.isfinite(values)
                 total += value_total(zones, np.where(known, values, 0.0), known, largest=LARGEST)

@@ -15,7 +15,8 @@ from sinkest.errors import InputError
 from sinkest.estimate.accuracy import AreaEstimate
 from sinkest.estimate.area import stratified_area_from_sample
 from sinkest.estimate.domains import CountyTable, county_areas
-from sinkest.stages.inference.frame import Frame, spread_table
+from sinkest.messages import Message
+from sinkest.stages.inference.frame import Frame, positive_interval, spread_table
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
 from sinkest.tidy import CITY
 
@@ -97,6 +98,7 @@ def areas(
     if arbor:
         groups["arbor"] = group(arbor)
         rows += frame.county_rows("arbor_area", "ha", groups["arbor"])
+    rows = [_noted(frame, row) for row in rows]
     shares = pd.crosstab(stratum, truth, normalize="index").reindex(
         sizes.columns, columns=list(classes), fill_value=0.0
     )
@@ -115,6 +117,13 @@ def areas(
     table = pd.crosstab(reference["map_class"], reference["reference_class"])
     counts = table.reindex(index=labels, columns=labels, fill_value=0).to_numpy(dtype=np.int64)
     return Areas(rows, by_class, accuracy, counts, groups)
+
+
+def _noted(frame: Frame, row: dict[str, Any]) -> dict[str, Any]:
+    """A row with a note where its estimate is more than there is land."""
+    land_ha = frame.total_ha if row["zone"] == CITY else frame.zone_area_ha[row["zone"]]
+    above = row["value"] > (100.0 if row["unit"] == "%" else land_ha) * (1 + 1e-9)
+    return row | {"note": Message.of("estimate.note_above_county").key} if above else row
 
 
 def _stratum_sizes(frame: Frame, strata: pd.DataFrame) -> pd.DataFrame:
@@ -165,8 +174,7 @@ def _class_rows(frame: Frame, by_class: pd.DataFrame, n: int) -> list[dict[str, 
             "ha",
             line["area_ha"],
             line["se"],
-            max(line["area_ha"] - line["half"], 0.0),
-            line["area_ha"] + line["half"],
+            *positive_interval(line["area_ha"], line["half"]),
             method="county_areas",
             n=n,
         )

@@ -86,6 +86,11 @@ class Frame:
         return rows
 
 
+def positive_interval(value: float, half: float) -> tuple[float, float]:
+    """Ends of the interval of an amount that cannot be negative; the value lies inside even where it came out so."""
+    return min(max(value - half, 0.0), value), value + half
+
+
 def spread_table(found: CountyTable, zones: Sequence[str], level: float) -> pd.DataFrame:
     """Errors of zones and, last, of the whole.
 

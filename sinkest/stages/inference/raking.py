@@ -19,7 +19,8 @@ def rake(table: NDArray[np.float64], row_totals: NDArray[np.float64], column_tot
     table : array (r, c)
         Start; what is not positive counts as a trace of the margins, so that the margins can always be met.
     row_totals, column_totals : arrays (r,), (c,)
-        Not negative, of one sum.
+        Of one sum; columns not negative. A negative row, the estimate of a zone with few plots, is shared out as the
+        column totals are, and the other rows take up what it leaves.
 
     Returns
     -------
@@ -29,6 +30,9 @@ def rake(table: NDArray[np.float64], row_totals: NDArray[np.float64], column_tot
     total = float(column_totals.sum())
     if total <= 0:
         return np.zeros_like(table)
+    if (row_totals < 0).any():
+        below = np.outer(np.minimum(row_totals, 0.0), column_totals) / total
+        return below + rake(table, np.maximum(row_totals, 0.0), column_totals - below.sum(axis=0))
     trace = 1e-9 * np.outer(row_totals, column_totals) / total
     fitted = np.where(table > 0, table, 0.0) + trace
     for _ in range(RAKING_STEPS):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sinkest.estimate.domains import CountyTable, county_totals
 from sinkest.estimate.total import horvitz_thompson
 from sinkest.messages import Message
-from sinkest.stages.inference.frame import Frame, spread_table
+from sinkest.stages.inference.frame import Frame, positive_interval, spread_table
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
 from sinkest.tidy import CITY
 
@@ -107,7 +107,7 @@ def stock(
     expected = map_mean.mul(pd.Series(frame.zone_area_ha), axis=0)
     by_type = _type_table(frame, plots, volume, expected, whole, total, types)
     for line in by_type.to_dict("records"):
-        low, high = max(line["stock_m3"] - line["half"], 0.0), line["stock_m3"] + line["half"]
+        low, high = positive_interval(line["stock_m3"], line["half"])
         name = f"stock_by_type:{line['type']}"
         rows.append(
             frame.row(
