@@ -106,6 +106,45 @@ def test_other_days_are_refused(config: Path, capsys: pytest.CaptureFixture[str]
     assert "scenes.json" in text
 
 
+@pytest.mark.parametrize(
+    ("setting", "given", "expected"),
+    [
+        ("dilate_px = 3", "1", "3"),
+        ('composite = "medoid"', '"median"', '"medoid"'),
+        ('gap_fill = "none"', '"year"', '"none"'),
+        ('topographic_correction = "scs+c"', '"none"', '"scs+c"'),
+    ],
+)
+def test_other_settings_are_refused(
+    config: Path, capsys: pytest.CaptureFixture[str], setting: str, given: str, expected: str
+) -> None:
+    edit(config, 'indices = ["NDVI"]', f'indices = ["NDVI"]\n{setting}')
+    text = complaint(capsys, config)
+    key = setting.split(" = ")[0]
+    assert f"was composed with features.{key} = {given}, the configuration asks for {expected}" in " ".join(
+        text.split()
+    )
+
+
+def test_a_file_that_does_not_tell_its_settings_is_taken_with_a_word(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = config.parent / "shipped" / "composite.tif"
+    with rasterio.open(file, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
+        dataset.update_tags(SETTINGS="")
+    edit(config, 'indices = ["NDVI"]', 'indices = ["NDVI"]\ndilate_px = 3')
+    assert call("compose", config) == 0
+    assert "does not tell with which settings" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_tag_of_settings_that_is_none_is_refused(config: Path) -> None:
+    file = config.parent / "shipped" / "composite.tif"
+    with rasterio.open(file, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
+        dataset.update_tags(SETTINGS="[1")
+    with pytest.raises(SourceError, match="not a composite"):
+        CompositeSource(file, 2025)
+
+
 def test_another_year_is_refused(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(config, "year = 2025", "year = 2024")
     assert "composed for the year 2025, this run is of 2024" in complaint(capsys, config)

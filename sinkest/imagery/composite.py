@@ -20,15 +20,17 @@ from sinkest.errors import InputError, SourceError
 from sinkest.imagery.raster import grid_of
 from sinkest.imagery.sensors import COMMON_BANDS
 from sinkest.imagery.source import Period, Scene, Source, in_order
+from sinkest.messages import Message
 
 FILE, SCENES = "composite.tif", "scenes.json"
+SETTINGS_TAG = "SETTINGS"
 
 
 class CompositeSource(Source):
     """Layers that a run composed, read back on the very grid of that run.
 
-    Which layers there are, their units, the year and the scenes are checked against what is asked for. How clouds were
-    widened and gaps filled cannot be told from the file: that is as the other run did it.
+    Which layers there are, their units, the year, the scenes and the settings that made the pixels are checked against
+    what is asked for. Files of early versions do not tell the settings; a note says so.
 
     Parameters
     ----------
@@ -66,6 +68,7 @@ class CompositeSource(Source):
             made = tags.get("YEAR", "-")
             raise SourceError("composite.year", kind="mismatch", file=str(self._file), given=made, expected=year)
         self.simulated = "SIMULATED" in tags
+        self._settings = _settings(tags.get(SETTINGS_TAG), self._file)
         self._made_by = {name: tags.get(name, "") for name in ("RUN", "SOFTWARE")}
         self._seasons = _scenes(self._list)
         found = {band for band in COMMON_BANDS for season in self._seasons if f"{season}_{band}" in self._layers}
@@ -81,6 +84,10 @@ class CompositeSource(Source):
     def files(self) -> tuple[Path, ...]:
         """Name the composites and the list of their scenes."""
         return self._file, self._list
+
+    def notes(self) -> tuple[Message, ...]:
+        """Say where the file does not tell how its pixels were made."""
+        return () if self._settings is not None else (Message.of("composite.untold", file=str(self._file)),)
 
     def check_overlap(self, grid: GeoBox) -> None:
         """Refuse a grid that is not the one of the composites.
@@ -105,7 +112,11 @@ class CompositeSource(Source):
         raise InputError("composite.no_scenes", file=str(self._file), scene=scene.id)
 
     def stored(
-        self, grid: GeoBox, layers: Mapping[str, tuple[str, float]], seasons: Mapping[str, Sequence[Period]]
+        self,
+        grid: GeoBox,
+        layers: Mapping[str, tuple[str, float]],
+        seasons: Mapping[str, Sequence[Period]],
+        settings: Mapping[str, Any] | None = None,
     ) -> NDArray[np.int16]:
         """Layers of one block as numbers of the file, (layer, y, x).
 
@@ -117,13 +128,17 @@ class CompositeSource(Source):
             Unit and scale by name.
         seasons : mapping of str to sequence of Period
             Days that each season may use.
+        settings : mapping, optional
+            What the pixels must have been made with: values of the section ``features`` by key.
 
         Raises
         ------
         SourceError
-            If a layer is missing or of another unit or scale, or was made of scenes of other days.
+            If a layer is missing or of another unit or scale, or was made with other settings or of scenes of other
+            days.
         """
         self._check_layers(layers)
+        self._check_settings(settings or {})
         self._check_days(seasons)
         return self._read(grid, list(layers))
 
@@ -151,6 +166,19 @@ class CompositeSource(Source):
                     layer=name,
                     given=f"{factor:g} {found}",
                     expected=f"{scale:g} {unit}",
+                )
+
+    def _check_settings(self, settings: Mapping[str, Any]) -> None:
+        for name, expected in settings.items():
+            given = (self._settings or settings).get(name)
+            if given != expected:
+                raise SourceError(
+                    "composite.setting",
+                    kind="mismatch",
+                    file=str(self._file),
+                    key=f"features.{name}",
+                    given=_shown(given),
+                    expected=_shown(expected),
                 )
 
     def _check_days(self, seasons: Mapping[str, Sequence[Period]]) -> None:
@@ -195,6 +223,25 @@ class CompositeSource(Source):
             self._local.dataset = rasterio.open(self._file)
         dataset: rasterio.io.DatasetReader = self._local.dataset
         return dataset
+
+
+def _settings(tag: str | None, file: Path) -> dict[str, Any] | None:
+    """Settings out of the tag that `settings_tag` made; None where there is none."""
+    if not tag:
+        return None
+    try:
+        return dict(json.loads(tag))
+    except (ValueError, TypeError) as error:
+        raise SourceError("composite.foreign", kind="mismatch", file=str(file)) from error
+
+
+def settings_tag(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The tag by which a composite tells what its pixels were made with."""
+    return {SETTINGS_TAG: json.dumps(settings, sort_keys=True)}
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _scenes(file: Path) -> dict[str, tuple[Scene, ...]]:

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from sinkest.errors import ConfigError
 from sinkest.features.block import build_block, served_block
 from sinkest.features.cube import NODATA, check_counts
-from sinkest.imagery.composite import CompositeSource
+from sinkest.imagery.composite import CompositeSource, settings_tag
 from sinkest.imagery.source import Gap, Scene
 from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
@@ -32,6 +32,11 @@ FILE = "composite.tif"
 SCENES = "scenes.json"
 GAPS_FILE = "gaps.json"
 LAYERS, GAPS = "layers", "gaps"
+MAKING: Mapping[str, tuple[str, ...]] = {
+    "optical": ("composite", "dilate_px", "gap_fill", "topographic_correction"),
+    "radar": ("radar_statistics", "radar_by_orbit", "radar_distortion"),
+}
+"""Settings of the section ``features`` that change pixels, by the kind of layers that they change."""
 
 
 def parts(run: Run) -> dict[str, Any]:
@@ -136,7 +141,7 @@ class Composer:
             return stack
         if isinstance(run.source, CompositeSource):
             asked = {layer.name: (layer.unit, layer.scale) for layer in run.cube.layers}
-            read = run.source.stored(run.grid[block.slices], asked, run.periods)
+            read = run.source.stored(run.grid[block.slices], asked, run.periods, _settings(run))
             read[:, ~run.inside(block)] = NODATA
             return read
         if run.source.composes:
@@ -177,6 +182,7 @@ def _windows(cache: Path, blocks: Sequence[Block]) -> Iterator[tuple[Window, NDA
 def file_spec(run: Run) -> RasterSpec:
     """What the composite file is."""
     tags = {**run.tags, "STAGE_KEY": content_key(parts(run))}
+    tags |= {} if run.is_static else settings_tag(_settings(run))
     if run.is_static:
         names = list(run.source.layers)
         units = [run.source.layers[name] for name in names]
@@ -191,6 +197,16 @@ def file_spec(run: Run) -> RasterSpec:
         tags=tags,
         overviews=False,
     )
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """What makes the pixels of layers that go by the same names, by keys of the section ``features``."""
+    features = run.spec.features
+    names = [name for name, bands in (("optical", features.bands), ("radar", features.radar_bands)) if bands]
+    told = {name: getattr(features, name) for kind in names for name in MAKING[kind]}
+    if features.bands and features.composite != "median":
+        told["bands"] = features.bands  # a date is chosen, or a vector found, by all bands together
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
 def _listed(scene: Scene) -> dict[str, Any]:
