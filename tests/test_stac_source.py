@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from sinkest.errors import InputError, SourceError
+from sinkest.imagery.products.mosaics import Mosaic
 from sinkest.imagery.raster import bounds_in
 from sinkest.imagery.source import QA, Period
 from sinkest.imagery.stac.make import make_source
 from sinkest.imagery.stac.patience import Patience
 from sinkest.imagery.stac.source import StacSource
+from tests.servers.formats import write_raster
 from tests.servers.stac import StacServer, collection
 from tests.servers.stac_items import elevation_item, sentinel2_item
 from tests.servers.truth import FINE, OFFSET_DN, QUANTIFICATION, TrueScene, Truth, build, lattice
@@ -146,6 +148,22 @@ def test_elevation_comes_out_of_the_catalogue(server: StacServer, truth: Truth) 
     elevation = source_of(server, elevation="catalogue").elevation(truth.fine[3:20, 5:30])
     assert elevation is not None
     np.testing.assert_array_equal(elevation, truth.elevation_m[3:20, 5:30])
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "nearest"])
+def test_elevation_in_items_is_read_by_cubic_as_one_raster(server: StacServer, truth: Truth, resampling: str) -> None:
+    """What another tile of the lattice adds is there, whatever the reflectance is resampled by."""
+    publish(server, truth)
+    whole = write_raster(server.folder / "whole.tif", truth.fine, truth.elevation_m, np.nan)
+    for k, rows in enumerate((slice(0, 20), slice(20, 48))):
+        part = Truth(truth.fine[rows], truth.coarse, (), truth.elevation_m[rows])
+        server.items.append(elevation_item(server.folder, f"{server.url}/files", part) | {"id": f"N27_{k}"})
+    grid = truth.fine.zoom_out(0.5)
+    expected = Mosaic.of([whole]).read(grid, "cubic")
+    source = source_of(server, elevation="catalogue", resampling=resampling)
+    source.search(grid, SUMMER)
+    np.testing.assert_array_equal(source.elevation(grid), expected)
+    np.testing.assert_array_equal(source.elevation(grid[:35, 9:70]), expected[:35, 9:70])
 
 
 def test_cloudy_items_can_be_left_out(server: StacServer, truth: Truth) -> None:

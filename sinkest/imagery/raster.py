@@ -161,7 +161,7 @@ def read_numbers(
         wide = np.float32 if exact else np.float64
         place = placing(file.grid, grid)
         if place is None:
-            return _warp(raster, list(bands), grid, file.grid, kernel, nodata, wide)
+            return warp(raster, list(bands), grid, file.grid, kernel, nodata, wide)
         out = np.full((len(bands), *grid.shape.yx), np.nan, dtype=wide)
         spans = [span(axis, length, kernel) for axis, length in zip(place, file.grid.shape.yx, strict=True)]
         if any(stop <= start for start, stop in spans):
@@ -169,14 +169,19 @@ def read_numbers(
         (top, bottom), (left, right) = spans
         stored = raster.read(list(bands), window=Window(left, top, right - left, bottom - top))
         values = _masked(stored, nodata, wide)
-        rows, cols = place[0].shifted(top), place[1].shifted(left)
-        if rows.whole and cols.whole:
-            into = tuple(slice(one.first, one.first + n) for one, n in zip((rows, cols), values.shape[1:], strict=True))
-            out[:, *into] = values
-            return out
         for k, one in enumerate(values):
-            out[k] = resample(one, rows, cols, kernel)
+            out[k] = placed(one, place[0].shifted(top), place[1].shifted(left), kernel)
         return out
+
+
+def placed(values: np.ndarray, rows: Positions, cols: Positions, kernel: Kernel) -> np.ndarray:
+    """Values (y, x) at other places of their raster: as they are where those are its pixels, else resampled."""
+    if not (rows.whole and cols.whole):
+        return resample(values, rows, cols, kernel)
+    out = np.full((len(rows.centres), len(cols.centres)), np.nan, dtype=values.dtype)
+    into = tuple(slice(one.first, one.first + n) for one, n in zip((rows, cols), values.shape, strict=True))
+    out[into] = values
+    return out
 
 
 def nodata_of(file: RasterFile, band: int, declared: float | None, fallback: float | None = None) -> float | None:
@@ -303,7 +308,7 @@ def span(axis: Positions, length: int, kernel: Kernel) -> tuple[int, int]:
     return max(first, 0), min(last, length)
 
 
-def _warp(
+def warp(
     raster: Any,
     bands: list[int],
     grid: GeoBox,
@@ -317,7 +322,7 @@ def _warp(
     By default it estimates the widening of its kernel from the window at hand and approximates the transformation
     within an eighth of a pixel; both make a pixel depend on the block around it. Here both are fixed.
     """
-    shrink = _shrink(native, str(grid.crs), abs(grid.affine.a), abs(grid.affine.e))
+    ratio = shrink(native, str(grid.crs), abs(grid.affine.a), abs(grid.affine.e))
     with WarpedVRT(
         raster,
         crs=str(grid.crs),
@@ -329,8 +334,8 @@ def _warp(
         dtype=np.dtype(dtype).name,
         src_nodata=_fitting(raster.dtypes[bands[0] - 1], nodata),
         nodata=math.nan,
-        XSCALE=repr(shrink),
-        YSCALE=repr(shrink),
+        XSCALE=repr(ratio),
+        YSCALE=repr(ratio),
         SAMPLE_GRID="YES",
         SOURCE_EXTRA="8",
     ) as warped:
@@ -347,7 +352,7 @@ def _fitting(dtype: str, nodata: float | None) -> float | None:
 
 
 @lru_cache(maxsize=256)
-def _shrink(native: GeoBox, crs: str, step_x: float, step_y: float) -> float:
+def shrink(native: GeoBox, crs: str, step_x: float, step_y: float) -> float:
     """Pixel of the file over pixel of the grid, at the middle of the file; 1 where the grid is not coarser."""
     rows, cols = native.shape.yx
     left, bottom, right, top = _transformed(native[rows // 2 : rows // 2 + 1, cols // 2 : cols // 2 + 1], crs)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import SourceError
+from sinkest.imagery.joined import read_joined
 from sinkest.imagery.raster import RasterFile, bounds_in, meets, nodata_of, probe, read_numbers
 from sinkest.imagery.resample import Kernel
 
@@ -71,20 +72,23 @@ class Mosaic:
         """The layer on a grid: float32 (y, x), NaN where no tile has data.
 
         Means of decibels or amplitudes are not means of backscatter. What is stored so is taken pixel by pixel, made
-        linear, and averaged then where the grid is coarser.
+        linear, and averaged then where the grid is coarser. Tiles of one lattice are resampled as one raster.
         """
+        if self.values == "linear":
+            return read_joined([file.grid for file in self.files], self._numbers, grid, kernel)
         out = np.full(grid.shape.yx, np.nan, dtype=np.float32)
         for file in self.files:
             if not meets(file.grid, grid):
                 continue
             nodata = nodata_of(file, 1, None, 0.0 if self.values == "amplitude" else None)
-            if self.values == "linear":
-                found = read_numbers(file, [1], grid, kernel, nodata)[0].astype(np.float32)
-            else:
-                found = _averaged(file, grid, nodata, self.values)
+            found = _averaged(file, grid, nodata, self.values)
             new = np.isnan(out) & np.isfinite(found)
             out[new] = found[new]
         return out
+
+    def _numbers(self, number: int, grid: GeoBox, kernel: Kernel) -> NDArray[np.floating]:
+        file = self.files[number]
+        return read_numbers(file, [1], grid, kernel, nodata_of(file, 1, None))[0]
 
     def meets(self, grid: GeoBox) -> bool:
         """Whether any tile may overlap a grid."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import InputError, SourceError
+from sinkest.imagery.joined import read_joined
 from sinkest.imagery.products.mosaics import Mosaic
 from sinkest.imagery.raster import RasterFile, bounds_in, in_degrees, require_overlap
 from sinkest.imagery.resample import Kernel
@@ -84,6 +85,7 @@ class StacSource(TiledSource):
         self._model = Mosaic.of([Path(told)]) if told and not told.startswith("collection:") else None
         self._found: dict[tuple[Any, ...], tuple[Scene, ...]] = {}
         self._terrain: dict[Box, tuple[Tile, ...]] = {}
+        self._area: Box | None = None
         self._incomplete: dict[str, tuple[str, ...]] = {}
         self._reset()
 
@@ -163,6 +165,8 @@ class StacSource(TiledSource):
             If the catalogue cannot be asked, its items lack an asset throughout, or do not tell the offset.
         """
         box = bounds_in(grid, "EPSG:4326")
+        if self._area is None or _holds(box, self._area):
+            self._area = box
         key = (box, period)
         if key not in self._found:
             scenes: list[Scene] = []
@@ -209,22 +213,30 @@ class StacSource(TiledSource):
             self._dark.setdefault(scene.id, Counter()).update(counts)
 
     def elevation(self, grid: GeoBox) -> np.ndarray | None:
-        """Elevation in metres, from the disk or the catalogue; of overlapping tiles the first by name counts."""
+        """Elevation in metres, from the disk or the catalogue; of overlapping tiles the first by name counts.
+
+        Read by cubic convolution, since bilinear leaves facets in the slope.
+        """
         if self._elevation is None:
             return None
         if self._model is not None:
             return self._model.read(grid, "cubic")
-        out = np.full(grid.shape.yx, np.nan, dtype=np.float32)
-        for tile in self._terrain_tiles(grid):
-            found = super().tile_block(tile, grid, grid, (ELEVATION_ASSET,), None)
-            if found is not None:
-                new = np.isnan(out)
-                out[new] = found[ELEVATION_ASSET][new]
-        return out
+        tiles = self._terrain_tiles(bounds_in(grid, "EPSG:4326"), in_degrees(grid))
 
-    def _terrain_tiles(self, grid: GeoBox) -> tuple[Tile, ...]:
-        """Tiles of the elevation collection around a block; asked once for every square of whole degrees."""
-        left, bottom, right, top = bounds_in(grid, "EPSG:4326")
+        def read(number: int, part: GeoBox, kernel: Kernel) -> NDArray[np.floating]:
+            tile = tiles[number]
+            return self.numbers(tile, [tile.any_band], part, kernel, None)[0]
+
+        return read_joined([self.native_grid(tile, tile.any_band) for tile in tiles], read, grid, "cubic")
+
+    def _terrain_tiles(self, block: Box, area: str) -> tuple[Tile, ...]:
+        """Tiles of the elevation collection around the area of the scenes, else around a block.
+
+        They are asked for once for every square of whole degrees, and are the same for all blocks of a run, for what
+        lies on one lattice is read as one raster.
+        """
+        inside = self._area is not None and _holds(self._area, block)
+        left, bottom, right, top = self._area if self._area is not None and inside else block
         box = (math.floor(left - 0.01), math.floor(bottom - 0.01), math.ceil(right + 0.01), math.ceil(top + 0.01))
         if box not in self._terrain:
             collection = str(self._elevation).removeprefix("collection:")
@@ -233,7 +245,7 @@ class StacSource(TiledSource):
             if lacking or not items:
                 raise SourceError(
                     "stac.no_elevation", kind="missing", collection=collection, asset=ELEVATION_ASSET,
-                    items=_shown(lacking) or "-", area=in_degrees(grid),
+                    items=_shown(lacking) or "-", area=area,
                 )  # fmt: skip
             self._terrain[box] = tuple(
                 Tile(item.id, {ELEVATION_ASSET: TileBand(ELEVATION_ASSET, item.assets[ELEVATION_ASSET].href)})
@@ -278,6 +290,11 @@ class StacSource(TiledSource):
         if not hasattr(self._own, "gaps"):
             self._own.gaps = set()
         self._own.gaps.add(gap)
+
+
+def _holds(outer: Box, inner: Box) -> bool:
+    """Whether a box, a pixel wider all round than what it bounds, holds another."""
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
 
 
 def _shown(names: Sequence[str]) -> str:
