@@ -136,6 +136,16 @@ def test_raking_meets_both_margins_and_gives_an_empty_column_the_share_of_the_ro
     assert math.fsum(rake(np.zeros((2, 2)), np.zeros(2), np.zeros(2)).ravel()) == 0
 
 
+def test_raking_reaches_its_margins_where_the_start_is_empty_in_the_wrong_places() -> None:
+    start, rows, columns = np.diag([60.0, 40.0]), np.array([60.0, 40.0]), np.array([59.99, 40.01])
+    fitted = rake(start, rows, columns)
+    assert np.abs(fitted.sum(axis=1) - rows).max() <= 1e-9 * 100
+    assert np.abs(fitted.sum(axis=0) - columns).max() <= 1e-9 * 100
+    # what was mixed in moves less than half a percent of the sum off the diagonal
+    assert np.diag(fitted) == pytest.approx([59.99, 40.0], abs=0.5)
+    assert (fitted == rake(start, rows, columns)).all()
+
+
 def test_a_negative_row_shares_its_total_out_and_every_margin_is_met() -> None:
     rows, columns = np.array([-10.0, 110.0]), np.array([60.0, 40.0])
     fitted = rake(np.array([[2.0, 1.0], [50.0, 50.0]]), rows, columns)
