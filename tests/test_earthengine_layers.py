@@ -71,7 +71,7 @@ def test_passes_are_listed_with_what_they_are_made_of(served: Served) -> None:
         "S2_20230204T025551",
     ]
     optical, radar = found[:2]
-    assert optical.sun_deg == (20.5, 110.25)
+    assert optical.sun_deg == pytest.approx((20.5, 110.25))
     assert "offset 0" in optical.offset_policy
     assert radar.orbit == "ascending"
     assert "gamma0" in radar.offset_policy

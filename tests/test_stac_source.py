@@ -139,7 +139,7 @@ def test_tiles_of_one_pass_are_one_scene(server: StacServer, truth: Truth) -> No
     (found,) = source_of(server).search(truth.fine, SUMMER)
     assert [tile.id for tile in found.extra["tiles"]] == [newer["id"], older["id"]]
     assert found.offset_policy.count("reflectance =") == 2
-    assert found.sun_deg == (30.5, 120.25)
+    assert found.sun_deg == pytest.approx((30.5, 120.25))
 
 
 def test_elevation_comes_out_of_the_catalogue(server: StacServer, truth: Truth) -> None:

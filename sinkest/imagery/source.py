@@ -17,6 +17,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import InputError, SourceError
+from sinkest.imagery.sun import sun_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,8 +112,7 @@ class Scene:
     @property
     def sun_deg(self) -> tuple[float, float] | None:
         """Zenith angle and azimuth of the sun in degrees, where the source knows both."""
-        zenith, azimuth = self.extra.get("sun_zenith_deg"), self.extra.get("sun_azimuth_deg")
-        return None if zenith is None or azimuth is None else (float(zenith), float(azimuth))
+        return sun_of(self.extra)
 
 
 @dataclass(frozen=True, order=True)

@@ -15,6 +15,7 @@ from sinkest.errors import SourceError
 from sinkest.imagery.earthengine import assets, graphs
 from sinkest.imagery.earthengine.client import Client
 from sinkest.imagery.source import Period, Scene, in_order
+from sinkest.imagery.sun import mean_sun
 
 Bounds = tuple[float, float, float, float]
 
@@ -68,6 +69,12 @@ class Granule:
     box: Bounds
     sun_zenith_deg: float | None = None
     sun_azimuth_deg: float | None = None
+
+    @property
+    def sun_deg(self) -> tuple[float, float] | None:
+        """Zenith angle and azimuth of the sun, where both are told."""
+        zenith, azimuth = self.sun_zenith_deg, self.sun_azimuth_deg
+        return None if zenith is None or azimuth is None else (zenith, azimuth)
 
     def touches(self, bounds: Bounds) -> bool:
         """Whether the boxes meet."""
@@ -163,17 +170,15 @@ def _scene(name: str, sensor: str, group: list[Granule]) -> Scene:
         cloud=round(sum(clouds) / len(clouds), 2) if clouds else None,
         product=f"{collection} {processing}: {assets_named}",
         offset_policy=assets.REFLECTANCE_POLICY if optical else assets.BACKSCATTER_POLICY,
-        extra={"granules": tuple(group), **_geometry(group[0], optical)},
+        extra={"granules": tuple(group), **_geometry(group, optical)},
     )
 
 
-def _geometry(granule: Granule, optical: bool) -> dict[str, Any]:
-    """What is known of the view: the sun, or the direction of the pass."""
+def _geometry(group: list[Granule], optical: bool) -> dict[str, Any]:
+    """What is known of the view: the sun over all granules, or the direction of the pass."""
     if not optical:
-        return {"orbit": granule.processing.lower()}
-    if granule.sun_zenith_deg is None or granule.sun_azimuth_deg is None:
-        return {}
-    return {"sun_zenith_deg": granule.sun_zenith_deg, "sun_azimuth_deg": granule.sun_azimuth_deg}
+        return {"orbit": group[0].processing.lower()}
+    return dict(mean_sun(granule.sun_deg for granule in group))
 
 
 def within(scene: Scene, bounds: Bounds) -> Scene | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from sinkest.imagery.raster import RasterFile, in_degrees, meets, probe, require
 from sinkest.imagery.resample import Kernel
 from sinkest.imagery.sensors import BANDS, COMMON_BANDS
 from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, RADAR_BANDS, Period, QaKind, Scene, in_order
+from sinkest.imagery.sun import mean_sun
 from sinkest.imagery.tiled import TILES, Tile, TileBand, TiledSource
 from sinkest.messages import Message
 
@@ -282,23 +282,10 @@ def _optical(products: Sequence[Product]) -> list[Scene]:
                 cloud=round(sum(clouds) / len(clouds), 2) if clouds else None,
                 product=", ".join(sorted({one.name for one in found})),
                 offset_policy=", ".join(sorted({one.offset_policy for one in found})),
-                extra={TILES: tuple(one.tile for one in ordered), **_mean_sun(ordered)},
+                extra={TILES: tuple(one.tile for one in ordered), **mean_sun(one.sun_deg for one in ordered)},
             )
         )
     return scenes
-
-
-def _mean_sun(products: Sequence[Product]) -> dict[str, float]:
-    """Where the sun stood over the tiles of a pass, where all of them tell."""
-    suns = [one.sun_deg for one in products if one.sun_deg is not None]
-    if len(suns) < len(products):
-        return {}
-    azimuths = [math.radians(azimuth) for _, azimuth in suns]
-    azimuth = math.atan2(math.fsum(map(math.sin, azimuths)), math.fsum(map(math.cos, azimuths)))
-    return {
-        "sun_zenith_deg": math.fsum(zenith for zenith, _ in suns) / len(suns),
-        "sun_azimuth_deg": math.degrees(azimuth) % 360.0,
-    }
 
 
 def _radar(files: Sequence[RadarFile], declared: RadarValues | None) -> list[Scene]:

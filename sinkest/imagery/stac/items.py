@@ -18,6 +18,7 @@ from sinkest.imagery.source import QA_FILL, Scene
 from sinkest.imagery.stac.catalogue import time_of
 from sinkest.imagery.stac.offsets import baseline_of, scale_of
 from sinkest.imagery.stac.presets import Layout
+from sinkest.imagery.sun import mean_sun, sun_of
 from sinkest.imagery.tiled import TILES, Tile, TileBand
 
 SAME_PASS = timedelta(minutes=10)
@@ -108,8 +109,14 @@ def _scene(group: Sequence[Looked]) -> Scene:
         cloud=round(sum(clouds) / len(clouds), 2) if clouds else None,
         product=", ".join(sorted({one.product for one in group})),
         offset_policy="; ".join(sorted({one.policy for one in group})),
-        extra={TILES: tuple(one.tile for one in ordered), **first.geometry},
+        extra={TILES: tuple(one.tile for one in ordered), **_view(first, group)},
     )
+
+
+def _view(first: Looked, group: Sequence[Looked]) -> dict[str, Any]:
+    """Orbit as the first tile tells it, and the mean sun of all tiles."""
+    orbit = {name: value for name, value in first.geometry.items() if not name.startswith("sun_")}
+    return {**orbit, **mean_sun(sun_of(one.geometry) for one in group)}
 
 
 def _grids(item: pystac.Item) -> dict[str, GeoBox]:
