@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,34 @@ def test_tiles_of_one_pass_are_one_scene(server: StacServer, truth: Truth) -> No
     assert [tile.id for tile in found.extra["tiles"]] == [newer["id"], older["id"]]
     assert found.offset_policy.count("reflectance =") == 2
     assert found.sun_deg == pytest.approx((30.5, 120.25))
+
+
+def test_a_tile_without_a_band_does_not_take_the_pass_with_it(server: StacServer, truth: Truth) -> None:
+    """Two halves of one pass, of which the western lacks a band: the other is seen, all else is seen on both."""
+    halves = [
+        Truth(truth.fine[:, fine], truth.coarse[:, coarse], (), truth.elevation_m[:, fine])
+        for fine, coarse in ((slice(0, 32), slice(0, 16)), (slice(32, 64), slice(16, 32)))
+    ]
+    whole = truth.scenes[0]
+    for k, half in enumerate(halves):
+        bands = {
+            name: numbers[:, half.grid_of(name).shape.x * k : half.grid_of(name).shape.x * (k + 1)]
+            for name, numbers in whole.bands.items()
+        }
+        scene = replace(whole, bands=bands, scl=whole.scl[:, 16 * k : 16 * (k + 1)])
+        base = f"{server.url}/files"
+        server.items.append(sentinel2_item(server.folder, base, half, scene, tile=f"T49RG{'LM'[k]}"))
+    del server.items[0]["assets"]["B11"]
+    source = source_of(server)
+    (found,) = source.search(truth.fine, SUMMER)
+    assert "swir1" in source.bands_of(found)
+    read = source.read(truth.fine, found, ["red", "swir1"])
+    assert np.isnan(read["swir1"][:, :30]).all()
+    both = source.read(truth.fine, found, ["red"])["red"]
+    assert np.isfinite(both[:, :32]).any()
+    np.testing.assert_array_equal(read["red"][:, 32:], both[:, 32:])
+    assert np.isfinite(read["swir1"][:, 32:]).any()
+    assert "B11" in str(source.notes()[0])
 
 
 def test_elevation_comes_out_of_the_catalogue(server: StacServer, truth: Truth) -> None:

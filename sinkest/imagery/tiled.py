@@ -122,9 +122,9 @@ class TiledSource(Source):
         """Take note of what was read of a tile, before tiles are put together."""
 
     def bands_of(self, scene: Scene) -> tuple[str, ...]:
-        """Bands that all tiles of the scene have."""
-        tiles = scene.extra[TILES]
-        return tuple(band for band in COMMON_BANDS if all(band in tile.bands for tile in tiles))
+        """Bands that any tile of the scene has; a tile that lacks one of those asked for is left out of a read."""
+        have = {band for tile in scene.extra[TILES] for band in tile.bands}
+        return tuple(band for band in COMMON_BANDS if band in have)
 
     def read(self, grid: GeoBox, scene: Scene, bands: Sequence[str]) -> dict[str, np.ndarray]:
         """Read one block of one scene, see :meth:`Source.read`."""
@@ -163,7 +163,12 @@ class TiledSource(Source):
     def tile_block(
         self, tile: Tile, grid: GeoBox, wide: GeoBox, bands: Sequence[str], kind: QaKind | None
     ) -> dict[str, np.ndarray] | None:
-        """One block of a tile: bands on ``grid``, the quality band on ``wide``; None where they do not meet."""
+        """One block of a tile: bands on ``grid``, the quality band on ``wide``.
+
+        None where they do not meet, or the tile lacks a band: as if the scene did not reach there.
+        """
+        if not set(bands) <= set(tile.bands):
+            return None
         if not meets(self.native_grid(tile, tile.any_band), wide):
             return None
         found = self._values(tile, bands, grid)
