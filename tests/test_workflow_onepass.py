@@ -12,7 +12,7 @@ import pytest
 from sinkest.config import load_config
 from sinkest.mapping.engine import plan_blocks
 from sinkest.progress import Silent
-from sinkest.runstore import RunStore
+from sinkest.runstore import RunStore, read_json
 from sinkest.stages import compose, mapping, train
 from sinkest.stages.context import Run
 from sinkest.stages.cubefile import run_cube
@@ -39,6 +39,29 @@ def test_models_maps_and_sums_are_those_of_a_run_with_a_composite(
     assert {name.split("/")[0] for name in made} == {"compose", "train", "map", "stages"}
     assert KEPT not in made
     assert _without(made) == {name: expected[name] for name in _without(made)}
+
+
+def test_a_finished_run_notices_that_its_composite_is_no_longer_kept(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Models and maps stay; what was looked up in the composite is not carried on, and says why."""
+    run = run_folder(copy)
+    before = outputs(run)
+    edit(copy / CONFIG, "workers = 1", "workers = 1\nkeep_composite = false")
+    assert call("run", copy / CONFIG) == 0
+    said = capsys.readouterr().err
+    assert "keep_composite" in said
+    assert said.count(": reused;") == 2
+    after = outputs(run)
+    assert KEPT not in after
+    for name in before:
+        assert name.split("/")[0] not in {"train", "map"} or after[name] == before[name]
+    store = RunStore(run)
+    assert store.verify() == []
+    assert store.manifest()["config"]["settings"]["execution"] == {"keep_composite": False}
+    notes = [key for key, _ in read_json(run / "estimate" / "run.json")["notes"]]
+    assert "sitewatch.no_composite" in notes
+    assert not (run / "estimate" / "wetland_sites.csv").exists()
 
 
 def test_block_functions_are_sent_small_and_made_once(finished: Path) -> None:

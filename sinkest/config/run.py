@@ -49,7 +49,7 @@ class ReportSection(Section):
 
 
 class ExecutionSection(Section):
-    """How the work is done; no result depends on it."""
+    """How the work is done; no number depends on it, but for what is looked up in a composite that is kept."""
 
     block_size: int = Field(512, ge=128, multiple_of=128)
     workers: int = Field(2, ge=1, le=256)

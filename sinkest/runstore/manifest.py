@@ -39,7 +39,10 @@ def describe(config: LoadedConfig, store: RunStore) -> dict[str, Any]:
         "config": {
             "path": store.relative(config.path),
             "sha256": store.input_hash(config.path) if config.path.is_file() else None,
-            "settings": spec.model_dump(mode="json", exclude={"execution"}),
+            "settings": {
+                **spec.model_dump(mode="json", exclude={"execution"}),
+                "execution": spec.execution.model_dump(mode="json", include={"keep_composite"}),
+            },
         },
         "coefficients": coefficients(),
     }

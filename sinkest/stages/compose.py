@@ -37,6 +37,8 @@ MAKING: Mapping[str, tuple[str, ...]] = {
     "radar": ("radar_statistics", "radar_by_orbit", "radar_distortion"),
 }
 """Settings of the section ``features`` that change pixels, by the kind of layers that they change."""
+KEPT = "keep_composite"
+"""Part of the key: whether the file is written. The layers, and what models and maps make of them, are the same."""
 
 
 def parts(run: Run) -> dict[str, Any]:
@@ -46,10 +48,12 @@ def parts(run: Run) -> dict[str, Any]:
         **run.base_parts,
         "aoi": spec.aoi.model_dump(mode="json"),
         "aoi_file": run.file_hash(spec.aoi.path),
+        "grid": geometry.grid_part(run),
         "imagery": spec.imagery.model_dump(mode="json"),
         "source": run.source.describe(),
         "files": run.hashes(run.source.files()),
         "features": spec.features.model_dump(mode="json"),
+        KEPT: run.keep_composite,
     }
 
 

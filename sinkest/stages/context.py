@@ -25,7 +25,7 @@ from sinkest.imagery.source import Period, Scene, Source, in_order
 from sinkest.mapping.engine import Block
 from sinkest.mapping.zonal import ZoneIndex
 from sinkest.progress import Progress, Silent
-from sinkest.runstore import RunStore, code_version
+from sinkest.runstore import RunStore, code_version, content_key
 from sinkest.stages.sources import make_source
 
 if TYPE_CHECKING:
@@ -177,11 +177,13 @@ class Run:
         """SHA-256 of a file named in the configuration; None where none is named."""
         return None if value is None else self.store.input_hash(self.config.file(value))
 
-    def key_of(self, stage: str) -> str:
-        """Key of a finished stage that another one builds on."""
+    def key_of(self, stage: str, without: str | None = None) -> str:
+        """Key of a finished stage that another one builds on; ``without`` a part that makes it no difference."""
         seal = self.store.seal(stage)
         if seal is None:
             raise RunError("run.no_stage", stage=stage, folder=self.store.root)
+        if without is not None:
+            return content_key({name: part for name, part in seal["parts"].items() if name != without})
         return str(seal["key"])
 
     @cached_property

@@ -154,7 +154,7 @@ def parts(run: Run) -> dict[str, Any]:
     """What the maps depend on."""
     return {
         **run.base_parts,
-        "compose": run.key_of(compose.NAME),
+        "compose": run.key_of(compose.NAME, without=compose.KEPT),
         "train": run.key_of(train.NAME),
         "forest": run.spec.forest.model_dump(mode="json") if run.spec.forest else None,
     }

@@ -103,9 +103,11 @@ def watched(
         :data:`COLUMNS`, a row for each site and season; shares and changes are parts of 1.
     notes : list of Message
     """
-    now = _Seasons.open(run.store.folder(compose.NAME) / compose.FILE, run)
+    file = run.store.folder(compose.NAME) / compose.FILE
+    now = _Seasons.open(file, run)
     if now is None:
-        return pd.DataFrame(columns=list(COLUMNS)), [Message.of("sitewatch.no_bands")]
+        reason = "sitewatch.no_bands" if file.is_file() else "sitewatch.no_composite"
+        return pd.DataFrame(columns=list(COLUMNS)), [Message.of(reason)]
     before = (
         None if earlier is None else _Seasons.open(RunStore(earlier.folder).folder(compose.NAME) / compose.FILE, run)
     )

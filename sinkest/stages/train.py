@@ -40,7 +40,7 @@ def parts(run: Run) -> dict[str, Any]:
     cover, stock = spec.land_cover, spec.stock
     return {
         **run.base_parts,
-        "compose": run.key_of(compose.NAME),
+        "compose": run.key_of(compose.NAME, without=compose.KEPT),
         "land_cover": cover.model_dump(mode="json") if cover else None,
         "labels": run.file_hash(cover.labels) if cover else None,
         "stock": stock.model_dump(mode="json") if stock else None,

@@ -51,6 +51,7 @@ def parts(run: Run) -> dict[str, Any]:
     spec = run.spec
     return {
         **run.base_parts,
+        "compose": run.key_of(compose.NAME),  # sites and treatments are looked at in its file, where one is kept
         "map": run.key_of(mapping.NAME),
         "estimate": spec.estimate.model_dump(mode="json"),
         "account": spec.account.model_dump(mode="json"),
