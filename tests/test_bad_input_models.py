@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sinkest.runstore import OWNER
+from sinkest.runstore.store import OWNER
 from tests.bad_input import Spoil, refused
 from tests.project_fixture import CONFIG, call, edit, outputs, run_folder
 

@@ -38,6 +38,7 @@ from sinkest.stages import compose, inference
 from sinkest.stages.context import Run, make_landscape
 from sinkest.stages.cubefile import CubeFile
 from sinkest.stages.inference import CITY, Areas, Design, Frame
+from sinkest.tidy import tidy
 
 DESIGNS: tuple[Design, ...] = ("systematic", "random")
 HELD_OUT, OWN = "held out", "own plots"
@@ -213,7 +214,7 @@ def one_sample(city: City, design: Design, number: int) -> pd.DataFrame:
     """
     rng = np.random.default_rng([city.spec.seed, number, DESIGNS.index(design)])
     areas = estimated_areas(city, rng)
-    tables = [inference.tidy(areas.rows).assign(design="stratified", residuals="")]
+    tables = [tidy(areas.rows).assign(design="stratified", residuals="")]
     plots = drawn_plots(city, design, rng)
     held_out, own, map_mean = trained(city, plots)
     arbor, mapped = list(NAMES[list(ARBOR)]), city.mapped[city.position(plots)]
@@ -221,7 +222,7 @@ def one_sample(city: City, design: Design, number: int) -> pd.DataFrame:
         predicted = pd.DataFrame({name: np.where(mapped == CODES[name], prediction, 0.0) for name in arbor})
         found = inference.stock(city.frame, plots, predicted, map_mean, arbor, design, city.spec.estimate.min_plots)
         rows = [*found.rows, *inference.stock_per_ha(city.frame, found.total, areas.groups["arbor"])]
-        tables.append(inference.tidy(rows).assign(design=design, residuals=residuals))
+        tables.append(tidy(rows).assign(design=design, residuals=residuals))
     table = pd.concat(tables, ignore_index=True).assign(sample=number)
     return table.join(city.truth, on=["quantity", "zone"], how="inner")
 
