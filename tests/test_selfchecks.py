@@ -53,7 +53,8 @@ def table(**changes: dict[str, object]) -> pd.DataFrame:
             scaled = value if unit == "%" else value * share
             row = {"quantity": quantity, "zone": zone, "year": 2025, "value": scaled, "unit": unit, "level": 0.95}
             row |= {"se": 1.0, "low": scaled - 2, "high": scaled + 2, "n": 10, "method": "m", "status": "ok"}
-            row |= {"definition_id": "forest_current_rule", "provisional": False, "simulated": True, "note": ""}
+            rule = "" if quantity.startswith("wetland_") else "forest_current_rule"
+            row |= {"definition_id": rule, "provisional": False, "simulated": True, "note": ""}
             rows.append(row | (changes.get(quantity.replace(":", "_"), {}) if zone == "a" else {}))
     return tidy(rows)
 
@@ -70,6 +71,14 @@ def test_figures_that_agree_pass() -> None:
         ("sink", {"unit": "t C/yr"}, "unit that is not the quantity's: sink, a, 2025, t C/yr"),
         ("carbon_arbor", {"unit": "t CO2"}, "unit that is not the quantity's: carbon:arbor"),
         ("sink", {"definition_id": "mine"}, "definition that is not known: sink, a, 2025, t CO2/yr, mine"),
+        (
+            "forest_coverage",
+            {"definition_id": "tree_cover"},
+            "cannot be theirs: forest_coverage, a, 2025, %, tree_cover",
+        ),
+        ("forest_coverage", {"definition_id": ""}, "cannot be theirs: forest_coverage"),
+        ("forest_area", {"definition_id": ""}, "cannot be theirs: forest_area"),
+        ("wetland_net", {"definition_id": "forest_current_rule"}, "cannot be theirs: wetland_net"),
         ("sink", {"se": -1.0}, "infinite value, a negative error"),
         ("sink", {"high": math.inf}, "infinite value, a negative error"),
         ("sink", {"low": 9.0}, "interval turned round"),
@@ -85,6 +94,20 @@ def test_figures_that_agree_pass() -> None:
 def test_figures_that_contradict_each_other_stop_the_run(quantity: str, change: dict, says: str) -> None:
     with pytest.raises(RunError, match=says):
         check_table(table(**{quantity: change}), ZONES, 2025)
+
+
+def test_a_coverage_that_is_declined_claims_no_rule() -> None:
+    declined = {"value": math.nan, "se": math.nan, "low": math.nan, "high": math.nan, "status": "declined"}
+    check_table(table(forest_coverage=declined | {"definition_id": "tree_cover"}), ZONES, 2025)
+
+
+def test_every_definition_that_a_figure_stands_under_is_checked() -> None:
+    """31 ha of 60 are 51.7 %, not the 40 % that stand beside them; the first definition of the table agrees."""
+    other = table(forest_area={"value": 31.0}, forest_coverage={"value": 40.0})
+    other = other[other["quantity"].isin(["forest_area", "forest_coverage"]) & (other["zone"] == "a")]
+    both = pd.concat([table(), other.assign(definition_id="forest_old_rule", low=0.0, high=99.0)], ignore_index=True)
+    with pytest.raises(RunError, match=r"the parts of forest_area \(a\) give 24, the total says 31"):
+        check_table(both, ZONES, 2025)
 
 
 def test_more_forest_than_land_stops_the_run() -> None:
@@ -110,18 +133,18 @@ def test_sums_are_those_of_the_maps_on_disk(placed: Run) -> None:
 def changed_map(run: Path, folder: Path, name: str) -> Path:
     """A copy of a run's map with a few other pixels."""
     folder.mkdir()
-    for other in ("land_cover", "stock"):
+    for other in ("land_cover", "forest", "stock"):
         with rasterio.open(run / "map" / f"{other}.tif") as source:
             profile, values = dict(source.profile), source.read()
         if other == name:
-            rows, cols = np.nonzero(values[0] > 0)
-            values[0, rows[:5], cols[:5]] = 0
+            rows, cols = np.nonzero(values[0] > (name == "forest"))
+            values[0, rows[:5], cols[:5]] = 1 if name == "forest" else 0
         with rasterio.open(folder / f"{other}.tif", "w", **profile) as target:
             target.write(values)
     return folder
 
 
-@pytest.mark.parametrize("name", ["land_cover", "stock"])
+@pytest.mark.parametrize("name", ["land_cover", "forest", "stock"])
 def test_a_map_that_is_not_the_one_that_was_summed_stops_the_run(placed: Run, tmp_path: Path, name: str) -> None:
     sums = mapping.read_sums(placed.store.folder("map"))
     with pytest.raises(RunError, match=rf"{name}\.tif \(4302"):

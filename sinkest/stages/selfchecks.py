@@ -105,7 +105,7 @@ def check_table(estimates: pd.DataFrame, zone_area_ha: Mapping[str, float], year
         # A quantity may stand under several definitions, and its parts under the same one as it.
         for _, under in rows.groupby("definition_id", sort=True):
             _check_zone(under.set_index("quantity")["value"].dropna(), zone, area)
-        _check_land(rows.set_index("quantity"), zone, area)
+            _check_land(under.set_index("quantity"), zone, area)
 
 
 def _wrong_unit(quantity: str, unit: str) -> bool:
@@ -117,7 +117,7 @@ def _wrong_unit(quantity: str, unit: str) -> bool:
 
 
 def _wrong_definition(quantity: str, definition_id: str, status: str) -> bool:
-    """Whether a figure stands under a rule that cannot be its own: coverage under none that says so, wetlands under any.
+    """Whether a figure stands under a rule not its own: coverage under none that says so, a wetland under any.
 
     What is declined states no number, so that no rule is claimed for it.
     """
