@@ -202,6 +202,8 @@ def test_palsar_mosaics_are_yearly_layers(tmp_path: Path, truth: Truth) -> None:
     found = source.static(GRID, ["palsar_hv"])["palsar_hv"]
     assert np.isnan(found[0]).all()
     np.testing.assert_allclose(found[1:], 7000**2 * 10**-8.3, rtol=1e-5)
+    told = [ProductsSource(tmp_path, palsar_year=year).describe() for year in (None, 2020, 2024)]
+    assert [one["palsar_year"] for one in told] == [None, 2020, 2024]
     assert any("N28E113_20_sl_HV_F02DAR.tif (PALSAR 2020)" in str(note) for note in source.notes())
 
 

@@ -89,6 +89,11 @@ def inspect(run: Run, findings: Findings) -> None:
                     raise InputError("features.no_pass", season=season, direction=named, count=len(radar))
 
 
+def grid_part(run: Run) -> list[Any]:
+    """The grid as part of a key, wherever it comes from: transform, rows and columns, reference system."""
+    return [list(run.grid.affine), list(run.grid.shape), str(run.grid.crs)]
+
+
 def _optical(run: Run) -> list[Scene]:
     """Optical scenes of all seasons that have the bands, each once."""
     found = {scene.id: scene for scenes in run.scenes().values() for scene in scenes}
@@ -102,7 +107,7 @@ def _key(run: Run) -> str:
             **run.base_parts,
             "source": source.describe(),
             "files": run.hashes(source.files()),
-            "grid": [list(run.grid.affine), list(run.grid.shape), str(run.grid.crs)],
+            "grid": grid_part(run),
             "bands": run.cube.bands,
             "dilate_px": run.cube.dilate_px,
             "scenes": [(scene.id, scene.sun_deg) for scene in _optical(run)],

@@ -92,6 +92,7 @@ class ProductsSource(TiledSource):
             expected = ", ".join(BANDS["sentinel-2"].values())
             raise InputError("imagery.band_names", given=", ".join(unknown), expected=expected)
         claimed = [self._folder / one.path for one in declared]
+        self._palsar_year = palsar_year
         self._stock = take_stock(self._folder, bands=bands or None, palsar_year=palsar_year, claimed=claimed)
         self._products = _of_sensors(self._stock.products, sensors, self._folder)
         self._stacks = tuple(_stack(self._folder, one, resampling) for one in declared)
@@ -115,6 +116,7 @@ class ProductsSource(TiledSource):
             "resampling": self.resampling,
             "declared": [stack.describe() for stack in self._stacks],
             "scenes": len(self._scenes),
+            "palsar_year": self._palsar_year,
         }
 
     def notes(self) -> tuple[Message, ...]:
