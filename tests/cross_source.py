@@ -51,14 +51,22 @@ def run_all(folder: Path, stage: str) -> Path:
     return project
 
 
+def compared(project: Path) -> tuple[list[str], bool]:
+    """What differs between the sources of a project, a line each, and whether all is as it must be."""
+    names = sorted(path.name.removesuffix("-2025") for path in (project / "runs").iterdir())
+    first_cube, first_totals, lines, good = cube(project, names[0]), totals(project, names[0]), [], len(names) > 1
+    for one in names[1:]:
+        apart = int(np.abs(cube(project, one) - first_cube).max())
+        same = totals(project, one).equals(first_totals)
+        good = good and same and apart <= CUBE_TOLERANCE
+        lines.append(
+            f"{names[0]} and {one}: cubes at most {apart} units apart, {len(first_totals)} totals equal: {same}"
+        )
+    return lines, good
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
-        made = run_all(Path(place), "estimate")
-        names = sorted(path.name.removesuffix("-2025") for path in (made / "runs").iterdir())
-        first_cube, first_totals, worst = cube(made, names[0]), totals(made, names[0]), 0
-        for one in names[1:]:
-            apart = int(np.abs(cube(made, one) - first_cube).max())
-            worst = max(worst, apart)
-            same = totals(made, one).equals(first_totals)
-            print(f"{names[0]} and {one}: cubes at most {apart} units apart, {len(first_totals)} totals equal: {same}")
-        sys.exit(worst > CUBE_TOLERANCE)
+        told, fine = compared(run_all(Path(place), "estimate"))
+        print(*told, sep="\n")
+        sys.exit(not fine)
