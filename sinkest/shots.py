@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
@@ -23,7 +24,7 @@ from sinkest.estimate.twophase import TwoPhaseEstimate
 from sinkest.features.terrain import pixel_sides_m, slope_aspect
 from sinkest.imagery.gedi import rules
 from sinkest.imagery.gedi_granule import Terrain, read_granules
-from sinkest.imagery.source import Source
+from sinkest.imagery.source import Period, Source
 from sinkest.learn.table import VOLUME, read_plots
 from sinkest.messages import Message
 from sinkest.runstore import write_bytes
@@ -83,25 +84,58 @@ def gather(
         area = shapely.union_all(zones.frame.geometry.to_numpy())
         terrain = terrain_of(make_source(loaded), grid)
     table = read_granules(files, area, terrain)
+    read = Message.of("gedi.read", shots=table.attrs["shots"], files=len(files))
+    _write(table, out, keep_all, ", ".join(str(one) for one in files))
+    return (read, *_told(table, area is not None), *_compared(table, plots, response))
+
+
+def gather_from(
+    config: Path, out: Path, *, keep_all: bool = False, plots: Path | None = None, response: str = VOLUME
+) -> tuple[Message, ...]:
+    """Write the shots that the source of a configuration has, as `gather` does those of granules.
+
+    They lie in the configuration's zones and are of the calendar years of its imagery.
+
+    Raises
+    ------
+    InputError
+        If the source has no shots, or none is usable.
+    SourceError
+        If there is no shot, or the source does not answer.
+    """
+    from sinkest.config.run import load_config
+    from sinkest.stages.context import place
+    from sinkest.stages.sources import make_source
+
+    loaded = load_config(config)
+    source, last = make_source(loaded), loaded.spec.year
+    period = Period(date(last - loaded.spec.imagery.years + 1, 1, 1), date(last, 12, 31))
+    zones, _ = place(loaded)
+    table = source.samples(shapely.union_all(zones.frame.geometry.to_numpy()), period)
+    told = Message.of("gedi.served", shots=len(table), source=source.name, period=str(period))
+    _write(table, out, keep_all, f"{source.name} {period}")
+    return (told, *_told(table, True), *_compared(table, plots, response))
+
+
+def _write(table: gpd.GeoDataFrame, out: Path, keep_all: bool, where: str) -> None:
     kept = table if keep_all else table[table["usable"]]
     if len(kept) == 0:
-        raise InputError("gedi.none_usable", files=", ".join(str(one) for one in files))
+        raise InputError("gedi.none_usable", files=where)
     buffer = io.BytesIO()
     written = kept.reset_index(drop=True)
     written.attrs = {}
     written.to_parquet(buffer, index=False)
     write_bytes(out, buffer.getvalue())
-    told = _told(table, len(files), area is not None)
-    if plots is not None:
-        return (*told, *compare(table, plots, response))
-    return (*told, Message.of("gedi.not_ground_truth"))
 
 
-def _told(table: gpd.GeoDataFrame, files: int, in_area: bool) -> list[Message]:
+def _compared(table: gpd.GeoDataFrame, plots: Path | None, response: str) -> tuple[Message, ...]:
+    return (Message.of("gedi.not_ground_truth"),) if plots is None else compare(table, plots, response)
+
+
+def _told(table: gpd.GeoDataFrame, in_area: bool) -> list[Message]:
     usable = int(table["usable"].sum())
-    told = [Message.of("gedi.read", shots=table.attrs["shots"], files=files)]
-    told.append(Message.of("gedi.in_area" if in_area else "gedi.anywhere", shots=len(table), usable=usable))
-    if table.attrs["unplaced"]:
+    told = [Message.of("gedi.in_area" if in_area else "gedi.anywhere", shots=len(table), usable=usable)]
+    if table.attrs.get("unplaced"):
         told.append(Message.of("gedi.unplaced", count=table.attrs["unplaced"]))
     failed = [set(one.split()) for one in table["rejected_by"]]
     for rule in rules():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
@@ -17,6 +18,7 @@ from pyproj import Transformer
 from sinkest.config import load_config
 from sinkest.imagery.earthengine import EarthEngineSource
 from sinkest.imagery.earthengine.assets import PALSAR
+from sinkest.imagery.gedi import COLUMNS
 from sinkest.progress import Silent
 from sinkest.runstore import RunStore
 from sinkest.stages.context import Run
@@ -24,7 +26,7 @@ from sinkest.stages.sources import earthengine_account
 from tests.project_fixture import call, edit
 from tests.servers.earthengine.fixtures import Served, serving
 from tests.servers.earthengine.server import PROJECT
-from tests.servers.earthengine.world import LEFT, PIXEL_M, TOP, build
+from tests.servers.earthengine.world import LEFT, PIXEL_M, SHOTS, TOP, build
 
 SIZE = 312
 CONFIG = """version = 1
@@ -266,6 +268,41 @@ def test_a_period_without_scenes_is_named(served: Served, tmp_path: Path, capsys
     text = told(capsys)
     assert "winter" in text
     assert "2023-03-01/2023-04-30" in text
+
+
+def test_shots_come_from_the_source_of_a_configuration(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = project(tmp_path / "p", served), tmp_path / "shots.parquet"
+    edit(config, "year = 2023", "year = 2022")
+    assert call("gedi", "--from", config, "--out", out, "--all") == 0
+    text = " ".join(told(capsys).split())
+    assert "shots from earthengine, 2022-01-01/2022-12-31" in text
+    assert "not ground truth" in text
+    table = gpd.read_parquet(out)
+    zone = gpd.read_file(tmp_path / "p" / "zones.geojson").geometry.union_all()
+    assert 0 < len(table) < SHOTS
+    assert table.within(zone).all()
+    assert table["agbd_t_ha"].between(50, 149).all()
+    assert list(table.columns)[: len(COLUMNS)] == list(COLUMNS)
+    assert call("gedi", "--from", config, "--out", out) == 0
+    assert len(gpd.read_parquet(out)) == int(table["usable"].sum())
+
+
+def test_shots_of_a_year_without_any_and_two_ways_at_once_are_refused(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = project(tmp_path / "p", served), tmp_path / "shots.parquet"
+    assert call("gedi", "--from", config, "--out", out) == 2
+    assert "no GEDI L4A shot in 2023-01-01/2023-12-31" in told(capsys)
+    assert call("gedi", config, "--from", config, "--out", out) == 2
+    assert "give GEDI granules, or --from" in told(capsys)
+    edit(config, 'source = "earthengine"', 'source = "simulated"')
+    assert call("gedi", "--from", config, "--out", out) == 2
+    assert "has no GEDI shots" in told(capsys)
+    assert call("gedi", "--out", out) == 2
+    assert "no GEDI granule was given" in told(capsys)
+    assert not out.exists()
 
 
 def test_the_doctor_tries_the_account_of_a_configuration(

@@ -20,7 +20,7 @@ from sinkest.cli import parameters as options
 from sinkest.cli.common import common_options, completion_script
 from sinkest.cli.manner import Manner, answer, complain, manner, set_manner
 from sinkest.cli.texts import spoken
-from sinkest.errors import SinkestError
+from sinkest.errors import InputError, SinkestError
 from sinkest.messages import LANGUAGES, set_language, text
 
 DIFFERENT = 1
@@ -233,12 +233,23 @@ def series(runs: tuple[Path, ...], zone: str, quantities: tuple[str, ...], out: 
 
 
 def gedi(
-    files: tuple[Path, ...], out: Path, aoi: Path | None, keep_all: bool, plots: Path | None, response: str
+    files: tuple[Path, ...],
+    source: Path | None,
+    out: Path,
+    aoi: Path | None,
+    keep_all: bool,
+    plots: Path | None,
+    response: str,
 ) -> None:
-    """Make a table of shots from GEDI granules."""
-    from sinkest.shots import gather
+    """Make a table of shots from GEDI granules, or from what the source of a configuration has."""
+    from sinkest.shots import gather, gather_from
 
-    told = list(gather(files, out, aoi, keep_all=keep_all, plots=plots, response=response))
+    if source is not None and (files or aoi):
+        raise InputError("gedi.either")
+    if source is not None:
+        told = list(gather_from(source, out, keep_all=keep_all, plots=plots, response=response))
+    else:
+        told = list(gather(files, out, aoi, keep_all=keep_all, plots=plots, response=response))
     answer(lambda: _lines(*told, out), lambda: {"file": out, "told": told}, lambda: _lines(out))
 
 

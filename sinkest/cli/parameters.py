@@ -98,7 +98,8 @@ def series_parameters() -> list[Parameter]:
 def gedi_parameters() -> list[Parameter]:
     """Parameters of ``gedi``."""
     return [
-        lambda: click.Argument(["files"], type=click.Path(path_type=Path), nargs=-1, required=True),
+        lambda: click.Argument(["files"], type=click.Path(path_type=Path), nargs=-1),
+        lambda: click.Option(["--from", "source"], type=click.Path(path_type=Path), help=text("cli.gedi_from_help")),
         lambda: click.Option(["--out"], type=click.Path(path_type=Path), required=True, help=text("cli.gedi_out_help")),
         lambda: click.Option(["--aoi"], type=click.Path(path_type=Path), help=text("cli.gedi_aoi_help")),
         lambda: click.Option(["--all", "keep_all"], is_flag=True, help=text("cli.gedi_all_help")),

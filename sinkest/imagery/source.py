@@ -20,7 +20,9 @@ from sinkest.errors import InputError, SourceError
 from sinkest.imagery.sun import sun_of
 
 if TYPE_CHECKING:
+    import geopandas as gpd
     import xarray as xr
+    from shapely.geometry.base import BaseGeometry
 
     from sinkest.messages import Message
 
@@ -277,6 +279,18 @@ class Source(ABC):
     def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Read layers without a date: float32 (y, x) each, in the units of :attr:`layers`, NaN for no data."""
         raise InputError("imagery.unknown_layers", source=self.name, given=", ".join(names), expected="-")
+
+    def samples(self, area: BaseGeometry, period: Period) -> gpd.GeoDataFrame:
+        """GEDI L4A shots in an area (EPSG:4326) and a period: the table of `sinkest.imagery.gedi`.
+
+        Raises
+        ------
+        InputError
+            If the source has none.
+        SourceError
+            If there is no shot, or the source does not answer.
+        """
+        raise InputError("imagery.no_samples", source=self.name)
 
     def composite(self, grid: GeoBox, wanted: Composition) -> dict[str, np.ndarray]:
         """Composites of one block, made where the imagery lies; for a source that :attr:`composes`.
