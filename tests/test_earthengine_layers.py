@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -12,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from sinkest.errors import InputError, SourceError
-from sinkest.imagery.earthengine import assets
+from sinkest.imagery.earthengine import assets, client
 from sinkest.imagery.earthengine.scenes import bounds_of
 from sinkest.imagery.source import Period
 from tests.servers.earthengine.fixtures import SUMMER, WINTER, Served, serving
@@ -134,3 +135,29 @@ def test_shots_are_those_inside_the_area_and_the_period(served: Served) -> None:
         source.samples(shapely.Polygon(corners), Period(date(2022, 12, 12), date(2022, 12, 31)))
     with pytest.raises(SourceError, match="no GEDI L4A shot"):
         source.samples(shapely.box(10.0, 50.0, 10.1, 50.1), Period(date(2022, 12, 11), date(2022, 12, 11)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("delta_time", None), ("beam", None), ("shot_number", None), ("beam", "strong"), ("delta_time", "noon")],
+)
+def test_a_shot_that_does_not_tell_what_it_must_is_refused(served: Served, name: str, value: str | None) -> None:
+    table = next(key for key in served.server.store.tables if "INDEX" not in key)
+    kept = served.server.store.tables[table]
+    told = {key: one for key, one in kept[0].properties.items() if key != name}
+    broken = replace(kept[0], properties=told if value is None else told | {name: value})
+    served.server.store.tables[table] = [broken, *kept[1:]]
+    area = shapely.box(*bounds_of(served.world.grid))
+    try:
+        with pytest.raises(SourceError, match="has no number, place, time") as caught:
+            served.source().samples(area, Period(date(2022, 12, 1), date(2022, 12, 31)))
+    finally:
+        served.server.store.tables[table] = kept
+    assert table.rsplit("/", 1)[-1] in str(caught.value)
+
+
+def test_a_table_without_an_end_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MOST_PAGES", 2)
+    area = shapely.box(*bounds_of(served.world.grid))
+    with pytest.raises(SourceError, match="goes on after 2 pages with 2000 rows"):
+        served.source().samples(area, Period(date(2022, 12, 1), date(2022, 12, 31)))

@@ -34,6 +34,8 @@ PIXEL_BYTES = 5
 SMALLEST_SIDE = 16
 """A tile of this side that still takes too much memory is an error: the expression is too large, not the tile."""
 PAGE_ROWS = 1000
+MOST_PAGES = 10_000
+"""Pages of one table; a service that always names another page would be asked for ever."""
 FILL = -32768.0
 """Value that stands for no data on the wire: masked pixels would come as zeros."""
 
@@ -194,18 +196,19 @@ class Client:
         Raises
         ------
         SourceError
-            If a page cannot be had.
+            If a page cannot be had, or there are more than `MOST_PAGES`.
         """
         self.connect()
         found: list[dict[str, Any]] = []
         token: str | None = None
-        while True:
+        for _ in range(MOST_PAGES):
             asked = {"expression": collection, "pageSize": PAGE_ROWS, **({"pageToken": token} if token else {})}
             page = self._persist(partial(self._page, asked), "table:computeFeatures")
             found += page.get("features", [])
             token = page.get("nextPageToken")
             if not token:
                 return found
+        raise SourceError("earthengine.endless", kind="mismatch", pages=MOST_PAGES, rows=len(found))
 
     def value(self, computed: ee.ComputedObject) -> Any:
         """A value of the service: a number, a list, ...

@@ -57,17 +57,29 @@ def gedi_shots(client: Client, area: BaseGeometry, period: Period) -> gpd.GeoDat
     """
     bounds = graphs.region(area.bounds)
     shots = [
-        {**feature["properties"], "granule": name, "point": feature["geometry"]["coordinates"]}
+        _shot(feature, name)
         for name in _tables(client, bounds, period)
         for feature in client.features(ee.FeatureCollection(name).filterBounds(bounds))
     ]
     shapely.prepare(area)
-    inside = [shot for shot in shots if area.covers(shapely.Point(shot["point"][:2])) and period.holds(_time(shot))]
+    inside = [shot for shot in shots if area.covers(shapely.Point(shot["point"])) and period.holds(_time(shot))]
     if not inside:
         box = " ".join(f"{edge:.3f}" for edge in area.bounds)
         raise SourceError("earthengine.no_shots", kind="empty", period=str(period), box=box)
-    ordered = sorted(inside, key=lambda shot: int(shot["shot_number"]))
+    ordered = sorted(inside, key=lambda shot: shot["shot_number"])
     return as_table(_measured(ordered), where=assets.GEDI_INDEX)
+
+
+def _shot(feature: Mapping[str, Any], granule: str) -> dict[str, Any]:
+    """What a table tells of a shot, refused if it has no number, place, time or beam."""
+    try:
+        told = dict(feature["properties"])
+        x, y = (float(value) for value in feature["geometry"]["coordinates"][:2])
+        shot = {**told, "shot_number": int(told["shot_number"]), "beam": int(told["beam"])}
+        return {**shot, "delta_time": float(told["delta_time"]), "granule": granule, "point": (x, y)}
+    except (KeyError, TypeError, ValueError) as error:
+        given, name = str(feature)[:200], granule.rsplit("/", 1)[-1]
+        raise SourceError("earthengine.bad_shot", kind="unreadable", table=name, given=given) from error
 
 
 def _tables(client: Client, bounds: ee.Geometry, period: Period) -> list[str]:
@@ -82,7 +94,7 @@ def _tables(client: Client, bounds: ee.Geometry, period: Period) -> list[str]:
 
 
 def _time(shot: Mapping[str, Any]) -> Any:
-    return (EPOCH + np.timedelta64(round(float(shot["delta_time"]) * 1000), "ms")).item()
+    return (EPOCH + np.timedelta64(round(shot["delta_time"] * 1000), "ms")).item()
 
 
 def _measured(shots: list[dict[str, Any]]) -> dict[str, Any]:
@@ -92,13 +104,13 @@ def _measured(shots: list[dict[str, Any]]) -> dict[str, Any]:
 
     named: dict[str, Any] = {ours: numbers(theirs) for ours, theirs in COLUMNS.items()}
     named |= {ours: [str(shot.get(theirs, "")) for shot in shots] for ours, theirs in _TEXTS.items()}
-    points = np.array([shot["point"][:2] for shot in shots], dtype=float)
+    points = np.array([shot["point"] for shot in shots], dtype=float)
     return {
         **named,
         # The number has more digits than a double holds, so it travels as a text.
-        "shot_number": np.array([int(shot["shot_number"]) for shot in shots], dtype=np.uint64),
+        "shot_number": np.array([shot["shot_number"] for shot in shots], dtype=np.uint64),
         "granule": [shot["granule"].rsplit("/", 1)[-1] for shot in shots],
-        "beam": [f"BEAM{int(shot['beam']):04b}" for shot in shots],
+        "beam": [f"BEAM{shot['beam']:04b}" for shot in shots],
         "time": np.array([_time(shot) for shot in shots], dtype="datetime64[ms]"),
         "lon": points[:, 0],
         "lat": points[:, 1],
