@@ -7,16 +7,19 @@ import json
 import multiprocessing
 import os
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 import pytest
 
 from sinkest.errors import RunError
 from sinkest.runstore import claim as module
-from sinkest.runstore.claim import LOCK, claim
+from sinkest.runstore.claim import GATE, LOCK, claim
 
 
 def hold(folder: Path, held: Event, leave: Event) -> None:
@@ -66,6 +69,40 @@ def test_a_second_process_is_refused_with_owner_and_age(tmp_path: Path, kind: st
         other.join(30)
     with claim(tmp_path) as stale:
         assert stale is None
+
+
+def test_of_those_that_start_at_once_one_holds_the_folder(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All find the lock free before the first of them has written it, were they let."""
+    write, begin, tried = module._write, threading.Barrier(4), threading.Barrier(4)
+
+    def slowly(lock: TextIO, of_kind: str) -> None:
+        time.sleep(0.1)
+        write(lock, of_kind)
+
+    def start(_: int) -> bool:
+        begin.wait(30)
+        try:
+            with claim(tmp_path):
+                tried.wait(30)
+                return True
+        except RunError:
+            tried.wait(30)
+            return False
+
+    monkeypatch.setattr(module, "_write", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(start, range(4))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+def test_a_gate_that_a_killed_process_left_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fcntl", None)
+    monkeypatch.setattr(module, "_GATE_S", 0.05)
+    (tmp_path / GATE).touch()
+    with claim(tmp_path):
+        assert not (tmp_path / GATE).exists()
 
 
 def test_a_killed_process_leaves_a_stale_lock(tmp_path: Path, kind: str) -> None:

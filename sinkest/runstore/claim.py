@@ -30,9 +30,13 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
+GATE = ".lock.tmp"
+"""Made, and gone again, while a process looks at a lock that is a file and takes it; a half like others if killed."""
 KERNEL, FILE = "kernel", "file"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _START_TOLERANCE_S = 2.0
+_GATE_S = 5.0
+"""A gate that stands for so long was left by a process that was killed at it: passing takes milliseconds."""
 
 
 @contextmanager
@@ -59,10 +63,11 @@ def claim(folder: Path) -> Iterator[Message | None]:
     path = folder / LOCK
     with path.open("a+", encoding="utf-8") as lock:
         kind = _take(folder, lock)
-        before = _read(lock)
-        if before and not _is_over(before, kind):
-            raise _busy(folder, before)
-        _write(lock, kind)
+        with _alone(folder / GATE, kind):
+            before = _read(lock)
+            if before and not _is_over(before, kind):
+                raise _busy(folder, before)
+            _write(lock, kind)
         try:
             yield _left_behind(folder, before) if before else None
         finally:
@@ -83,6 +88,34 @@ def _take(folder: Path, lock: TextIO) -> str:
             raise
         return FILE
     return KERNEL
+
+
+@contextmanager
+def _alone(gate: Path, kind: str) -> Iterator[None]:
+    """Let one process at a time look at a lock that is a file, so that two that start at once do not both find it free.
+
+    The file system makes a file that must not exist for one of them only, whether or not it knows locks.
+    """
+    if kind == KERNEL:
+        yield
+        return
+    seen, since = None, time.monotonic()
+    while True:
+        try:
+            os.close(os.open(gate, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except FileExistsError:
+            with suppress(FileNotFoundError):  # gone meanwhile
+                status = gate.stat()
+                if seen != (mark := (status.st_ino, status.st_mtime_ns)):
+                    seen, since = mark, time.monotonic()
+                elif time.monotonic() - since > _GATE_S:
+                    gate.unlink()
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        gate.unlink(missing_ok=True)
 
 
 def _is_over(holder: dict[str, Any], kind: str) -> bool:
