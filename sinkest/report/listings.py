@@ -142,6 +142,16 @@ def _number(column: str, digits: int = 3) -> Cell:
     return shown
 
 
+def _later(column: str) -> Cell:
+    """A number of a column that runs of earlier releases have not."""
+    shown = _number(column)
+
+    def known_since(data: ReportData, line: Record) -> Words:
+        return shown(data, {column: None, **line})
+
+    return known_since
+
+
 def _text(column: str) -> Cell:
     def shown(_data: ReportData, line: Record) -> Words:
         value = line[column]
@@ -246,7 +256,7 @@ _CELLS: dict[str, dict[str, Cell]] = {
         "age": _number("age_years"),
         "t_c_ha_yr": _number("t_c_ha_yr"),
         "t_co2_yr": _number("t_co2_yr"),
-        "known_se": _number("known_se_t_co2_yr"),
+        "known_se": _later("known_se_t_co2_yr"),
     },
     "wetland_sensitivity": {
         "case": _named("account.case_", "case"),
