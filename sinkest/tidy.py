@@ -31,6 +31,8 @@ WITHHELD = "provisional"
 """Status of a value that rests on a coefficient not checked against its source: kept as data, in no final table."""
 LAND_USE = "land_use_polygons"
 """Method of a figure that is a census of land-use polygons: it has no sampling error."""
+CENSUS_OF_OTHER_YEAR = "landuse.note_other_year"
+"""Note of a census that is not of the run's year, or of no known year."""
 
 
 def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

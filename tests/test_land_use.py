@@ -1,5 +1,6 @@
 """Land-use polygons: true areas by zone, each hectare once, a census under its own definition, refusals by row."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -119,7 +120,11 @@ def test_the_figure_is_a_census_with_the_id_of_its_rule_and_no_error() -> None:
     rows, _, notes = laid(("0301", box(0, 0, 4, 1)), ("0201K", box(0, 1, 4, 2)), year=2020)
     assert {"scope", "other_year"} <= set(notes)
     assert set(rows["definition_id"]) == {"forest_current_rule_land_use"}
-    assert rows[["se", "low", "high"]].isna().all().all()
+    assert rows["se"].isna().all()
+    assert rows["provisional"].all()
+    assert "shrub_whole" in notes
+    for end in ("low", "high"):
+        assert rows[end].to_numpy() == pytest.approx(rows["value"].to_numpy(), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,32 @@ def test_a_target_is_judged_under_the_id_it_names_and_no_other() -> None:
     assert (by_polygons["verdict"], by_polygons["estimate"], by_polygons["probability"]) == ("met", 54.0, 1.0)
     (alone,) = assess(tidy([sampled]), [target(RULE.id)], 2025).to_dict("records")
     assert (alone["verdict"], alone["reason"]) == ("cannot_tell", "targets.reason_no_estimate")
+
+
+def judged(rows: pd.DataFrame, value: float, comparison: str = "at_least") -> tuple[str, str]:
+    sought = dataclasses.replace(target(RULE.id), value=value, comparison=comparison)
+    (found,) = assess(rows, [sought], 2025).to_dict("records")
+    return found["verdict"], found["reason"]
+
+
+def test_a_census_with_a_gap_is_judged_only_where_none_and_all_of_it_being_forest_agree() -> None:
+    """Half of the ground is forest; of the other half, 2 % that is 1 % of the ground less a little is unknown."""
+    rows, _, notes = laid(("0301", box(0, 0, 4, 1)), ("0101", box(0, 1, 4, 1.981)), year=2025)
+    assert "gaps" in notes
+    whole = rows[(rows["quantity"] == "land_use_coverage") & (rows["zone"] == CITY)].iloc[0]
+    # 0.019 of 2 hundredths are 0.95 % of the ground
+    assert (whole["low"], whole["high"]) == pytest.approx((50.0, 50.95), abs=0.01)
+    assert judged(rows, 49.9)[0] == "met"
+    assert judged(rows, 51.0)[0] == "not_met"
+    assert judged(rows, 50.5) == ("cannot_tell", "targets.reason_census_gap")
+
+
+@pytest.mark.parametrize("year", [None, 2020])
+def test_a_census_of_another_or_no_year_carries_no_verdict(year: int | None) -> None:
+    rows, _, _ = laid(("0301", box(0, 0, 4, 1)), ("0101", box(0, 1, 4, 2)), year=year)
+    assert judged(rows, 40.0) == ("cannot_tell", "targets.reason_census_year")
+    of_the_year, _, _ = laid(("0301", box(0, 0, 4, 1)), ("0101", box(0, 1, 4, 2)), year=2025)
+    assert judged(of_the_year, 40.0)[0] == "met"
 
 
 # -- within a run ---------------------------------------------------------------------------------------------------

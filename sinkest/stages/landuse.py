@@ -20,13 +20,15 @@ from sinkest.learn.table import ROW, read_land_use
 from sinkest.messages import Message
 from sinkest.stages.context import Run
 from sinkest.stages.inference import CITY, Frame
-from sinkest.tidy import LAND_USE
+from sinkest.tidy import CENSUS_OF_OTHER_YEAR, LAND_USE
 
 COLUMNS = ("zone", "code", "counts", "polygons", "polygon_ha", "counted_ha")
 NOT_COVERED = "none"
 """In place of a code: ground that no polygon covers."""
 GAP_SHARE = 0.01
 """Of a zone: where polygons leave out more, its coverage is not stated."""
+SHRUB = "0305"
+"""Shrub land, of which the rule itself counts only what the state specially provides for."""
 SMALLEST_HA = 1e-4
 """Overlaps and gaps below this are slivers of drawing."""
 
@@ -108,7 +110,8 @@ def land_use(
     -------
     rows : list of dict
         ``land_use_forest_area`` and ``land_use_coverage`` under the rule's id; declined where the polygons leave out
-        more than a hundredth of a zone.
+        more than a hundredth of a zone. ``low`` and ``high`` are what they are if none, or all, of the ground that no
+        polygon covers is forest.
     table : DataFrame
         :data:`COLUMNS`; the code :data:`NOT_COVERED` is ground without a polygon.
     notes : list of Message
@@ -118,11 +121,13 @@ def land_use(
         Message.of("landuse.scope", codes=", ".join(rule.land_use), polygons=len(polygons), year=year or "—"),
         *_shortcomings(table),
     ]
+    if SHRUB in rule.land_use:
+        notes.append(Message.of("landuse.shrub_whole", code=SHRUB))
     if year is not None and year != frame.year:
         notes.append(Message.of("landuse.other_year", year=year, run=frame.year))
     rows = []
     for zone in (CITY, *zones.ids):
-        rows += _zone_rows(frame, rule, zone, table[table["zone"] == zone])
+        rows += _zone_rows(frame, rule, zone, table[table["zone"] == zone], year)
     return rows, table, notes
 
 
@@ -162,7 +167,7 @@ def _shortcomings(table: pd.DataFrame) -> list[Message]:
     return notes
 
 
-def _zone_rows(frame: Frame, rule: Definition, zone: str, here: pd.DataFrame) -> list[dict[str, Any]]:
+def _zone_rows(frame: Frame, rule: Definition, zone: str, here: pd.DataFrame, year: int | None) -> list[dict[str, Any]]:
     """Forest and coverage of a zone by its polygons, or why they are not stated."""
     total = frame.total_ha if zone == CITY else frame.zone_area_ha[zone]
     forest = here[here["counts"]]
@@ -171,15 +176,18 @@ def _zone_rows(frame: Frame, rule: Definition, zone: str, here: pd.DataFrame) ->
         "method": LAND_USE,
         "n": int(forest["polygons"].sum()),
         "definition_id": rule.id,
-        "provisional": False,
+        "provisional": rule.provisional,
     }
     area = math.fsum(forest["counted_ha"])
     if gap > GAP_SHARE * total:
         area = math.nan
         about |= {"status": "declined", "note": "landuse.note_gap"}
     else:
-        about |= {"note": "landuse.note_census"}
+        about |= {"note": "landuse.note_census" if year == frame.year else CENSUS_OF_OTHER_YEAR}
+    most = min(area + gap, max(total, area))
     return [
-        frame.row("land_use_forest_area", zone, "ha", area, **about),
-        frame.row("land_use_coverage", zone, "%", 100 * area / total, **about),
+        frame.row("land_use_forest_area", zone, "ha", area, low=area, high=most, **about),
+        frame.row(
+            "land_use_coverage", zone, "%", *(100 * part / total for part in (area, math.nan, area, most)), **about
+        ),
     ]

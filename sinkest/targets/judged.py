@@ -133,6 +133,8 @@ def _judge(
     if found.se > 0:
         low, high = found.interval(rule.level)
         out |= {"se": found.se, "low": low, "high": high}
+    if found.doubt:
+        return out | {"verdict": "cannot_tell", "reason": found.doubt}
     span = target.year - year
     if span > 0:
         out["required_per_year"] = (target.value - found.value) / span

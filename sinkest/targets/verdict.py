@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from scipy import optimize, stats
 from sinkest.account.definitions import Definition, comparable, definition
 from sinkest.errors import InputError
 from sinkest.targets.file import Target
-from sinkest.tidy import LAND_USE, WITHHELD
+from sinkest.tidy import CENSUS_OF_OTHER_YEAR, LAND_USE, WITHHELD
 
 VERDICTS = ("met", "not_met", "cannot_tell")
 _EXACT = ("count", "area")
@@ -47,11 +48,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Value:
-    """An estimate, or what it becomes by the target's year."""
+    """An estimate, or what it becomes by the target's year.
+
+    ``ends`` are the least and the most that a census with gaps may hold; ``doubt`` is the id of the reason why it
+    carries no verdict, if there is one.
+    """
 
     value: float
     se: float
     df: float = math.inf
+    ends: tuple[float, float] | None = None
+    doubt: str = ""
 
     def interval(self, level: float) -> tuple[float, float]:
         """Ends of the interval at a level."""
@@ -67,7 +74,19 @@ class Value:
 
 
 def judge_value(found: Value, target: Target, band: float, rule: Rule, projected: bool) -> dict[str, Any]:
-    """Probability that the target holds, the verdict, its reason, and the error that would settle it."""
+    """Probability that the target holds, the verdict, its reason, and the error that would settle it.
+
+    Of a census with gaps both ends must come to the same verdict.
+    """
+    if found.ends is not None:
+        low, high = (
+            judge_value(dataclasses.replace(found, value=end, ends=None), target, band, rule, projected)
+            for end in found.ends
+        )
+        if (low["verdict"], low["reason"]) == (high["verdict"], high["reason"]):
+            return low
+        unclear = {"probability": math.nan, "settling_se": math.nan}
+        return unclear | {"verdict": "cannot_tell", "reason": "targets.reason_census_gap"}
     under = found.below(target.value - band)
     if target.comparison == "about":
         over = 1 - found.below(target.value + band)
@@ -129,7 +148,11 @@ def find(
     se = float(row["se"])
     if math.isnan(se) and (target.comparison in _EXACT or row.get("method") == LAND_USE):
         se = 0.0
-    return Value(float(row["value"]), se, _freedom(row, se)), ""
+    if row.get("method") != LAND_USE:
+        return Value(float(row["value"]), se, _freedom(row, se)), ""
+    low, high = float(row.get("low", math.nan)), float(row.get("high", math.nan))
+    doubt = "targets.reason_census_year" if row.get("note") == CENSUS_OF_OTHER_YEAR else ""
+    return Value(float(row["value"]), se, ends=(low, high) if high > low else None, doubt=doubt), ""
 
 
 def _sought(target: Target, definitions: Mapping[str, Definition] | None) -> str:
@@ -173,7 +196,9 @@ def carried_on(found: Value, changes: pd.DataFrame, quantity: str, zone: str, sp
         return None
     covariance = float(rows.iloc[0]["covariance"]) if "covariance" in rows.columns else 0.0
     variance = found.se**2 + (span * se) ** 2 + 2 * span * covariance
-    return Value(found.value + span * change, math.sqrt(max(variance, 0.0)), found.df)
+    ends = None if found.ends is None else (found.ends[0] + span * change, found.ends[1] + span * change)
+    moved = found.value + span * change
+    return dataclasses.replace(found, value=moved, se=math.sqrt(max(variance, 0.0)), ends=ends)
 
 
 def line_of(targets: Sequence[Target], target: Target) -> list[Target]:
