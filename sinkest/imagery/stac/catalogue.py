@@ -16,6 +16,7 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from urllib3.util import Retry
 
+from sinkest.addresses import plain
 from sinkest.errors import SourceError
 from sinkest.imagery.source import Period
 from sinkest.imagery.stac.patience import PASSING, Patience, why
@@ -67,7 +68,11 @@ class Online:
         if told is None:
             there = self._asked(collection, lambda client: sorted(one.id for one in client.get_collections()))
             raise SourceError(
-                "stac.no_collection", kind="missing", url=self.url, collection=collection, there=", ".join(there) or "-"
+                "stac.no_collection",
+                kind="missing",
+                url=plain(self.url),
+                collection=collection,
+                there=", ".join(there) or "-",
             )
         boxes = [list(map(float, one)) for one in told.extent.spatial.bboxes]
         if boxes and not any(_meets(one, box) for one in boxes):
@@ -88,7 +93,7 @@ class Online:
                         kind="network" if status is None or passing else "access",
                         status=status,
                         retryable=passing,
-                        url=self.url,
+                        url=plain(self.url),
                         reason=reason,
                         collection=collection,
                     ) from error
@@ -116,10 +121,10 @@ class Online:
             announced = page.get("numberMatched", announced)
             found |= {str(one["id"]): pystac.Item.from_dict(one) for one in page["features"]}
             if len(found) > MAX_ITEMS:
-                raise SourceError("stac.endless", kind="mismatch", url=self.url, limit=MAX_ITEMS)
+                raise SourceError("stac.endless", kind="mismatch", url=plain(self.url), limit=MAX_ITEMS)
         if isinstance(announced, int) and announced > len(found):
             raise SourceError(
-                "stac.pages", kind="network", retryable=True, url=self.url, announced=announced, found=len(found)
+                "stac.pages", kind="network", retryable=True, url=plain(self.url), announced=announced, found=len(found)
             )
         return list(found.values())
 

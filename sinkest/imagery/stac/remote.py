@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import rasterio
@@ -20,6 +20,7 @@ import requests
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from sinkest.addresses import plain
 from sinkest.errors import SourceError
 from sinkest.imagery.raster import VIRTUAL, RasterFile, probe, read_numbers
 from sinkest.imagery.resample import Kernel
@@ -157,12 +158,6 @@ def address(place: str) -> str:
     if parts.scheme == "s3":
         return f"https://{parts.netloc}.s3.amazonaws.com{parts.path}"
     return place
-
-
-def plain(href: str) -> str:
-    """An address without its query, which may hold a token."""
-    parts = urlsplit(href)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
 def _detail(error: SourceError) -> str:

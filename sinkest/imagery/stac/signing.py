@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from sinkest.addresses import plain
 from sinkest.errors import SourceError
 from sinkest.imagery.stac.patience import Patience, why
 
@@ -92,7 +93,12 @@ class Signer:
                 reason, status, passing = why(error)
                 if wait is None or not passing:
                     raise SourceError(
-                        "stac.no_token", kind="access", status=status, retryable=passing, url=self._url, reason=reason
+                        "stac.no_token",
+                        kind="access",
+                        status=status,
+                        retryable=passing,
+                        url=plain(self._url),
+                        reason=reason,
                     ) from error
                 sleep(wait)
         raise AssertionError  # the last wait is None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from sinkest.addresses import plain
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.joined import read_joined
 from sinkest.imagery.products.mosaics import Mosaic
@@ -106,7 +107,9 @@ class StacSource(TiledSource):
         online = isinstance(self._catalogue, Online)
         return {
             "kind": "stac",
-            "catalogue": self._catalogue.url if isinstance(self._catalogue, Online) else self._catalogue.path.name,
+            "catalogue": plain(self._catalogue.url)
+            if isinstance(self._catalogue, Online)
+            else self._catalogue.path.name,
             "online": online,
             "collections": {
                 name: {
