@@ -195,13 +195,17 @@ def test_palsar_mosaics_are_yearly_layers(tmp_path: Path, truth: Truth) -> None:
     for year in ("20", "24"):
         numbers = np.full((30, 40), 7000, dtype=np.uint16)
         numbers[0] = 0
+        numbers[2:4, ::2] = 700
         write_raster(tmp_path / f"N28E113_{year}_sl_HV_F02DAR.tif", GRID, numbers, None)
     write_safe(tmp_path, truth, truth.scenes[0])
     source = ProductsSource(tmp_path)
-    assert dict(source.layers) == {"palsar_hv": "1"}
+    assert dict(source.layers) == {"palsar_hv": "dB"}
     found = source.static(GRID, ["palsar_hv"])["palsar_hv"]
     assert np.isnan(found[0]).all()
-    np.testing.assert_allclose(found[1:], 7000**2 * 10**-8.3, rtol=1e-5)
+    np.testing.assert_allclose(found[4:], -6.0981, atol=1e-4)
+    coarse = source.static(GRID.zoom_out(2), ["palsar_hv"])["palsar_hv"]
+    # half of the pixels 20 dB lower: half of the power and a hundredth of the other half, 0.505; not the mean of dB
+    np.testing.assert_allclose(coarse[1], -6.0981 + 10 * np.log10(0.505), atol=1e-3)
     told = [ProductsSource(tmp_path, palsar_year=year).describe() for year in (None, 2020, 2024)]
     assert [one["palsar_year"] for one in told] == [None, 2020, 2024]
     assert any("N28E113_20_sl_HV_F02DAR.tif (PALSAR 2020)" in str(note) for note in source.notes())

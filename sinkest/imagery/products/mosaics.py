@@ -105,6 +105,12 @@ def linear(stored: NDArray[np.floating], values: RadarValues) -> NDArray[np.floa
     return numbers.astype(np.float32)
 
 
+def decibels(gamma0: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Decibels of a linear quantity; NaN where it is not above 0."""
+    power = np.where(gamma0 > 0, gamma0, np.nan).astype(np.float64)
+    return (10.0 * np.log10(power)).astype(np.float32)
+
+
 def _averaged(file: RasterFile, grid: GeoBox, nodata: float | None, values: RadarValues) -> NDArray[np.float32]:
     """Linear means over the pixels of a grid, each looked at in k x k places."""
     left, bottom, right, top = bounds_in(file.grid, str(grid.crs))

@@ -15,7 +15,7 @@ from sinkest.errors import InputError, SourceError
 from sinkest.imagery.local import StackSource
 from sinkest.imagery.products import store
 from sinkest.imagery.products.inventory import take_stock
-from sinkest.imagery.products.mosaics import Mosaic, RadarFile, RadarValues, check_decibels
+from sinkest.imagery.products.mosaics import Mosaic, RadarFile, RadarValues, check_decibels, decibels
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.raster import RasterFile, in_degrees, meets, probe, require_overlap
 from sinkest.imagery.resample import Kernel
@@ -101,7 +101,7 @@ class ProductsSource(TiledSource):
         tiles = [Path(elevation)] if elevation is not None else self._stock.elevation
         self._elevation = Mosaic.of(tiles) if tiles else None
         self._palsar = {f"palsar_{band}": Mosaic.of(paths, "amplitude") for band, paths in self._stock.palsar.items()}
-        self.layers = dict.fromkeys(self._palsar, "1")
+        self.layers = dict.fromkeys(self._palsar, "dB")
         self.qa_kind = self._quality()
         self._scenes = sorted([*_optical(self._products), *_radar(self._stock.radar, radar)], key=in_order)
         self.bands = self._all_bands()
@@ -200,12 +200,12 @@ class ProductsSource(TiledSource):
         return None if self._elevation is None else self._elevation.read(grid, "cubic")
 
     def static(self, grid: GeoBox, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Yearly PALSAR backscatter, linear gamma0: ``palsar_hh`` and ``palsar_hv``."""
+        """Yearly PALSAR backscatter, gamma0 in dB: ``palsar_hh`` and ``palsar_hv``; means are those of linear power."""
         unknown = [name for name in names if name not in self._palsar]
         if unknown:
             expected = ", ".join(self._palsar) or "-"
             raise InputError("imagery.unknown_layers", source=self.name, given=", ".join(unknown), expected=expected)
-        return {name: self._palsar[name].read(grid, self.resampling) for name in names}
+        return {name: decibels(self._palsar[name].read(grid, self.resampling)) for name in names}
 
     def check_overlap(self, grid: GeoBox) -> None:
         """Refuse a grid outside all tiles of the elevation model."""
