@@ -179,9 +179,35 @@ def test_the_definition_is_a_source_of_error_where_it_is_in_doubt(result: Accoun
     assert "account.definition_term" in [note.key for note in doubted.notes]
 
 
+def test_a_rule_without_oil_tea_leaves_it_out_and_its_draws_hold_it_where_it_counts() -> None:
+    rule = "forest_current_rule_without_oil_tea"
+    without, doubted, counted = (
+        run(options=AccountOptions(year=2025, definition_id=rule, definition_doubt=doubt, oil_tea_counted=held))
+        for doubt, held in ((0.0, False), (0.3, False), (0.3, True))
+    )
+    oil_tea = row(counted, "carbon:oil_tea")["value"]
+    whole = row(counted, "carbon:total")["value"]
+    assert row(without, "carbon:total")["value"] == pytest.approx(whole - oil_tea)
+    assert row(doubted, "carbon:total")["value"] == row(without, "carbon:total")["value"]
+    parts = without.rows[(without.rows["zone"] == "all") & without.rows["quantity"].str.startswith("carbon:")]
+    assert "carbon:oil_tea" not in set(parts["quantity"])
+    assert parts["value"].sum() == pytest.approx(2 * row(without, "carbon:total")["value"])
+    # oil tea comes in with 0.3, so that the draws lean to more; where the rule counts it, to less
+    assert row(doubted, "carbon:total")["high"] > row(without, "carbon:total")["high"]
+    assert row(doubted, "carbon:total")["high"] < row(counted, "carbon:total")["high"]
+    first, second = (
+        made.uncertainty.set_index(["quantity", "zone"]).loc[("carbon:total", "all"), "se_approach_1"]
+        for made in (without, doubted)
+    )
+    assert second**2 - first**2 == pytest.approx(0.21 * oil_tea**2, rel=1e-6)
+    keys = [note.key for note in doubted.notes]
+    assert "account.definition_term_without" in keys
+    assert "account.oil_tea_apart" in keys
+
+
 def test_a_doubt_is_a_probability() -> None:
     with pytest.raises(InputError) as caught:
-        AccountOptions(year=2025, definition_id="x", definition_doubt=1.5)
+        AccountOptions(year=2025, definition_id="x", definition_doubt=0.51)
     assert caught.value.message.key == "account.doubt"
 
 

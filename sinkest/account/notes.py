@@ -46,7 +46,12 @@ def term_notes(world: World) -> list[Message]:
     if world.types.allometry_cv > 0:
         notes.append(Message.of("account.allometry_term", cv=world.types.allometry_cv))
     if world.definition_doubt > 0 and any(terms.pool.name == "oil_tea" for terms in world.pools):
-        notes.append(Message.of("account.definition_term", doubt=world.definition_doubt))
+        if world.oil_tea_counted:
+            notes.append(Message.of("account.definition_term", doubt=world.definition_doubt))
+        else:
+            notes.append(Message.of("account.definition_term_without", doubt=world.definition_doubt))
+    if not world.oil_tea_counted and any(terms.pool.name == "oil_tea" for terms in world.pools):
+        notes.append(Message.of("account.oil_tea_apart"))
     return notes
 
 

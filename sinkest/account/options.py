@@ -15,6 +15,10 @@ from sinkest.errors import InputError
 MAX_CULMS_PER_HA = 30_000.0
 
 
+MOST_DOUBT = 0.5
+"""Above it the other definition is the one to declare."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccountOptions:
     """How an account is made.
@@ -48,6 +52,10 @@ class AccountOptions:
         What was cut and what died, for the gain-loss check.
     stand_ages : mapping
         Forest type to the mean age of its stands, for the gain-loss check.
+    definition_doubt : float
+        Chance that the definition treats oil tea the other way, 0..0.5.
+    oil_tea_counted : bool
+        Whether oil tea is part of all carbon under the definition.
     accept_provisional : bool
         Whether values that rest on coefficients not checked against their source may stand in final tables.
     level : float
@@ -77,6 +85,7 @@ class AccountOptions:
     removals: Removals | None = None
     stand_ages: Mapping[str, float] = field(default_factory=dict)
     definition_doubt: float = 0.0
+    oil_tea_counted: bool = True
     accept_provisional: bool = False
     level: float = 0.95
     draws: int = MIN_DRAWS
@@ -86,7 +95,7 @@ class AccountOptions:
     def __post_init__(self) -> None:
         if not MIN_DRAWS <= self.draws <= MAX_DRAWS:
             raise InputError("account.draws", given=self.draws, least=MIN_DRAWS, most=MAX_DRAWS)
-        if not 0 <= self.definition_doubt <= 1:
+        if not 0 <= self.definition_doubt <= MOST_DOUBT:
             raise InputError("account.doubt", given=self.definition_doubt)
         if not 0.5 < self.level < 1:
             raise InputError("account.level", given=self.level)

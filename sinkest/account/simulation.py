@@ -66,7 +66,8 @@ class PoolTerms:
 class World:
     """Everything an account is computed from.
 
-    ``definition_doubt`` is the probability that the definition, once verified, does not count oil tea.
+    ``oil_tea_counted`` is what the definition says of oil tea in all carbon; ``definition_doubt`` the probability that,
+    once verified, it says the other.
     """
 
     zones: tuple[str, ...]
@@ -81,6 +82,7 @@ class World:
     layers: LayerTerms | None = None
     stock_covariance: Array | None = None
     definition_doubt: float = 0.0
+    oil_tea_counted: bool = True
 
     @property
     def bamboo_mapped(self) -> bool:
@@ -110,7 +112,7 @@ def central(world: World) -> dict[str, Any]:
         "layers": {"z": np.zeros((1, len(LAYERS))), "spread": 0.0},
         "root_ratio": np.zeros(1),
         "allometry": np.ones(1),
-        "definition": np.ones(1),
+        "definition": np.full(1, float(world.oil_tea_counted)),
     }
 
 
@@ -139,7 +141,7 @@ def draw(world: World, rng: np.random.Generator, draws: int) -> dict[str, Any]:
         "layers": {"z": stream["layers"].standard_normal((draws, len(LAYERS))), "spread": 1.0},
         "root_ratio": stream["root_ratio"].standard_normal(draws),
         "allometry": positive(stream["allometry"], (draws,), table.allometry_cv),
-        "definition": np.where(stream["definition"].random(draws) < world.definition_doubt, 0.0, 1.0),
+        "definition": ((stream["definition"].random(draws) < world.definition_doubt) != world.oil_tea_counted) * 1.0,
     }
 
 
@@ -188,7 +190,7 @@ def _add_pools(world: World, draws: Draws, out: dict[str, Array]) -> None:
 def _add_totals(world: World, oil_tea: Array, out: dict[str, Array]) -> None:
     """All pools together, and apart from that the pools without a provisional coefficient.
 
-    ``oil_tea`` (draws,) is 1 where oil tea counts as the definition says and 0 where it does not.
+    ``oil_tea`` (draws,) is 1 where oil tea counts and 0 where it does not.
     """
     pools = [name for name in out if name.startswith("carbon:")]
     checked = [name for name in pools if name.partition(":")[2] not in world.provisional_pools]
@@ -197,6 +199,10 @@ def _add_totals(world: World, oil_tea: Array, out: dict[str, Array]) -> None:
     out["co2_total"] = co2_t(out["carbon:total"])
     if 0 < len(checked) < len(pools):
         out["carbon_checked"] = sum((held[name] for name in checked), np.zeros(()))
+    if not world.oil_tea_counted:
+        # A rule without oil tea has no such pool: what is listed adds up to all carbon.
+        for name in (OIL_TEA, OIL_TEA.replace("carbon", "biomass")):
+            out.pop(name, None)
 
 
 def _add_layers(

@@ -207,6 +207,7 @@ def _world(
         layers=layer_terms(coefficients, table, stock, classes, options.bamboo_class),
         stock_covariance=_covariance(stock, stock_covariance, len(stock_by_type)),
         definition_doubt=options.definition_doubt,
+        oil_tea_counted=options.oil_tea_counted,
     )
 
 

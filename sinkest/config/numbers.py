@@ -55,7 +55,10 @@ class AccountSection(Section):
         default_factory=dict, description="map class -> mean age in years, for the gain-loss check"
     )
     definition_doubt: float | None = Field(
-        None, ge=0, le=1, description="chance that oil tea does not count; default 0.5 under an unverified rule, else 0"
+        None,
+        ge=0,
+        le=0.5,
+        description="chance that the rule treats oil tea the other way; default 0.5 under an unverified rule, else 0",
     )
     draws: int = Field(10_000, ge=10_000, le=200_000)
     previous_run: Text | None = Field(None, description="folder of an earlier year's run; change and sink since then")

@@ -61,6 +61,7 @@ def read_account(
         removals=None if removals is None else Removals(removals, account.removals_se_m3_yr),
         stand_ages=dict(account.stand_ages),
         definition_doubt=_doubt(account.definition_doubt, book.frame.definition_id),
+        oil_tea_counted=definition(book.frame.definition_id).oil_tea != "not_counted",
         accept_provisional=account.accept_provisional,
         level=spec.estimate.level,
         draws=account.draws,
@@ -71,7 +72,7 @@ def read_account(
 
 
 def _doubt(given: float | None, definition_id: str) -> float:
-    """Chance that oil tea does not count: of a rule that nobody has verified it is as likely as not."""
+    """Chance that a rule treats oil tea the other way: of one that nobody has verified it is as likely as not."""
     if given is not None:
         return given
     rule = definition(definition_id)
