@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -16,6 +17,7 @@ from sinkest.aoi import Zones, geodesic_area_m2
 from sinkest.aoi.overlay import areas_m2, overlay
 from sinkest.errors import InputError
 from sinkest.explain import explain
+from sinkest.report.landuse import printed_groups
 from sinkest.runstore import read_json
 from sinkest.sample.frame import open_run
 from sinkest.stages.inference import CITY, Frame
@@ -141,6 +143,18 @@ def test_codes_as_they_are_written() -> None:
     assert code_of("乔木林地", {"乔木林地": "0301"}) == "0301"
     assert [code_of(text, {}) for text in ("301", "乔木林地", "", "1301", "03011")] == [None] * 5
     assert is_woodland(["0301K", "0304", "0307", "0201"]) == [True, False, True, False]
+
+
+def test_wetland_codes_stand_with_wetland_in_the_printed_groups() -> None:
+    codes = {"0301": 50.0, "0307": 3.0, "0306": 1.0, "1108": 2.0, "1101": 4.0, "0402K": 8.0, "none": 0.5}
+    table = pd.DataFrame(
+        [("a", code, code == "0301", area) for code, area in codes.items()],
+        columns=["zone", "code", "counts", "counted_ha"],
+    )
+    printed = printed_groups(table, SimpleNamespace(zones=["a"]), {})
+    found = {name: float(cells["a"]) for name, cells in printed.items()}
+    assert found == {"0301": 50.0, "03": 3.0, "02": 0.0, "00": 11.0, "": 4.0, "none": 0.5}
+    assert sum(found.values()) == sum(codes.values())
 
 
 def target(definition_id: str) -> Target:

@@ -11,6 +11,8 @@ FIRST_LEVEL = tuple(f"{number:02d}" for number in range(13))
 """Wetland (00), cropland (01), orchard (02), woodland (03), grassland (04) ... waters (11), other land (12)."""
 WOODLAND = ("0301", "0302", "0305", "0307")
 """Woodland (林地); 0303, 0304 and 0306 stand below 03 in the list of codes and are wetland in the bulletin."""
+WETLAND = ("0303", "0304", "0306", "0402", "0603", "1105", "1106", "1108")
+"""Codes that stand below other first levels and are wetland (00) in the bulletin."""
 _CODE = re.compile(r"([0-9]{2}|[0-9]{4})[A-Z]?", re.ASCII)
 
 
@@ -26,6 +28,11 @@ def counts(code: str, rule: Definition) -> bool | None:
     if any(digits.startswith(wanted) for wanted in rule.land_use):
         return True
     return None if any(wanted.startswith(digits) for wanted in rule.land_use) else False
+
+
+def bulletin_code(code: str) -> str:
+    """The code with wetland under its own first level 00: ``001108`` for 1108; any other as it is."""
+    return f"00{code}" if code[:4] in WETLAND else code
 
 
 def is_woodland(codes: Sequence[str]) -> list[bool]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from sinkest.account.landuse import is_woodland
+from sinkest.account.landuse import bulletin_code, is_woodland
 from sinkest.messages import catalogue
 from sinkest.report.book import rounded_to_sum
 from sinkest.report.data import CITY, ReportData
@@ -50,7 +50,7 @@ def printed_groups(table: pd.DataFrame, leafs: Leafs, land: Mapping[str, Cell]) 
     counted, others = groups_of(table)
     names = [*counted, *others]
     group = [
-        code[:4] if held else next((name for name in OTHERS if name and code.startswith(name)), "")
+        code[:4] if held else next((name for name in OTHERS if name and bulletin_code(code).startswith(name)), "")
         for code, held in zip(table["code"], table["counts"], strict=True)
     ]
     sums = table.assign(group=group).groupby(["group", "zone"])["counted_ha"].sum().to_dict()
