@@ -57,8 +57,12 @@ def accept_provisional() -> click.Parameter:
 
 
 def resolution() -> click.Parameter:
-    """Pixel size of the simulated run."""
-    return click.Option(["--resolution"], type=click.FloatRange(10, 1000), help=text("cli.resolution_help"))
+    """Pixel size of the simulated run.
+
+    Strata are counted in pixels by their centres. At 250 m they miss the area of the worst county by 0.33 %, at
+    400 m by 0.56 %, and 0.5 % is what strata may miss.
+    """
+    return click.Option(["--resolution"], type=click.FloatRange(10, 250), help=text("cli.resolution_help"))
 
 
 def sample_parameters() -> list[Parameter]:
