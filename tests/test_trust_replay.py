@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from sinkest.archives import unpack
-from sinkest.config import load_config
+from sinkest.config import LoadedConfig, RunConfig, load_config
 from sinkest.errors import RunError
 from sinkest.finished.bundle import bundle
-from sinkest.finished.replay import compare, other_program, replay
+from sinkest.finished.replay import _check_inputs, compare, other_program, replay
 from sinkest.progress import Silent
 from sinkest.runstore import RunStore
 from sinkest.runstore.durable import content_key, file_sha256, pretty_json
@@ -96,6 +96,44 @@ def test_inputs_that_are_not_the_recorded_ones_stop_a_replay(finished: Path, run
     assert f"{copy / 'plots.csv'} has another SHA-256" in str(refused.value)
     assert f"{scene} is missing" in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+def described(finished: Path, run: Path, plots: Path | str) -> tuple[dict, LoadedConfig]:
+    """A manifest whose plots lie elsewhere, kept by their bare name, and its configuration."""
+    manifest = RunStore(run).manifest()
+    settings = manifest["config"]["settings"]
+    settings["stock"]["plots"] = str(plots)
+    digest = file_sha256(finished / "plots.csv")
+    manifest["inputs"] = [{"path": "measured.csv", "sha256": digest}]
+    return manifest, LoadedConfig(finished / CONFIG, RunConfig.model_validate(settings))
+
+
+@pytest.mark.parametrize("state", ["same", "changed", "moved"])
+def test_an_input_beyond_the_folder_is_looked_for_where_the_configuration_says(
+    finished: Path, run: Path, tmp_path: Path, state: str
+) -> None:
+    plots = tmp_path / "measured.csv"
+    manifest, loaded = described(finished, run, plots)
+    if state != "moved":
+        plots.write_bytes((finished / "plots.csv").read_bytes() + b"\n" * (state == "changed"))
+    if state == "same":
+        _check_inputs(run, manifest, loaded)
+        return
+    says = "has another SHA-256" if state == "changed" else "is missing"
+    with pytest.raises(RunError, match=rf"1 input.*measured\.csv {says}"):
+        _check_inputs(run, manifest, loaded)
+
+
+def test_another_file_of_that_name_beside_the_configuration_refuses_nothing(copy: Path, tmp_path: Path) -> None:
+    """Nor does a folder that the configuration names: it is looked into."""
+    plots = tmp_path / "far" / "measured.csv"
+    plots.parent.mkdir()
+    plots.write_bytes((copy / "plots.csv").read_bytes())
+    (copy / "measured.csv").write_bytes(b"of another project")
+    _check_inputs(copy, *described(copy, run_folder(copy), plots))
+    (plots.parent / "measured.csv").write_bytes(b"of another project")
+    with pytest.raises(RunError, match=r"far/measured\.csv has another SHA-256"):
+        _check_inputs(copy, *described(copy, run_folder(copy), plots.parent))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +84,7 @@ def replay(
     loaded = _configuration(path, recorded, base, out)
     if loaded.run_folder.exists():
         raise RunError("trust.folder_exists", folder=loaded.run_folder)
-    _check_inputs(path, recorded, base)
+    _check_inputs(path, recorded, loaded)
     for message in other_program(recorded):
         progress.say(message)
     store = run_loaded(loaded, progress=progress, workers=workers, block_size=block_size)
@@ -133,26 +135,61 @@ def _configuration(path: Path, recorded: dict[str, Any], base: Path, out: Path) 
         raise RunError("run.broken_file", file=path, reason=reason) from error
 
 
-def _check_inputs(path: Path, recorded: dict[str, Any], base: Path) -> None:
+def _check_inputs(path: Path, recorded: dict[str, Any], loaded: LoadedConfig) -> None:
     """Every input that can be found must be the recorded one; the stages look for the others themselves."""
     problems = []
     listed = recorded.get("inputs")
-    for item in listed if isinstance(listed, list) else ():
-        name, digest = str(item["path"]), item["sha256"]
-        if name.startswith(PREFIX):
-            where = _shipped(name)
-        elif ".." in Path(name).parts or Path(name).is_absolute():
+    entries = [(str(item["path"]), item["sha256"]) for item in listed] if isinstance(listed, list) else []
+    for name, digest in entries:
+        if ".." in Path(name).parts or Path(name).is_absolute():
             raise RunError("run.broken_file", file=path, reason=f"inputs: {name}")
-        else:
-            where = base / name
+        if "/" not in name and not name.startswith(PREFIX):
+            continue
+        where = _shipped(name) if name.startswith(PREFIX) else loaded.base / name
         if where is None or not where.is_file():
-            # A bare name may stand for a file anywhere on the machine that made the run.
-            if "/" in name or name.startswith(PREFIX):
-                problems.append(Message.of("trust.input_missing", file=where or name))
+            problems.append(Message.of("trust.input_missing", file=where or name))
         elif file_sha256(where) != digest:
             problems.append(Message.of("trust.input_changed", file=where))
+    problems += _bare(entries, loaded)
     if problems:
         raise RunError("trust.replay_inputs", file=path, count=len(problems), problems=tuple(problems))
+
+
+def _bare(entries: list[tuple[str, str]], loaded: LoadedConfig) -> Iterator[Message]:
+    """Inputs by a bare name: beside the configuration, or anywhere on the machine that made the run.
+
+    The configuration says where; a file of the same name that it does not lead to is another one.
+    """
+    wanted: dict[str, set[str]] = {}
+    for name, digest in entries:
+        if "/" not in name and not name.startswith(PREFIX):
+            wanted.setdefault(name, set()).add(digest)
+    named = _named(loaded)
+    folders = [place for place in sorted(named) if os.path.isdir(place)]
+    for name, digests in sorted(wanted.items()):
+        found = [place for place in sorted(named) if place.name == name]
+        found = found or [place / name for place in folders if (place / name).is_file()]
+        for where in found:
+            if not where.is_file():
+                yield Message.of("trust.input_missing", file=where)
+            elif file_sha256(where) not in digests:
+                yield Message.of("trust.input_changed", file=where)
+
+
+def _named(loaded: LoadedConfig) -> set[Path]:
+    """Where the texts of the configuration lead, taken as paths: those that are none lead to nothing."""
+    found = set()
+    waiting: list[Any] = [loaded.spec.model_dump(mode="json", exclude={"name", "runs"})]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and value:
+            with suppress(SinkestError, RuntimeError):  # no such variable, no such home
+                found.add(loaded.file(value))
+    return found
 
 
 def _shipped(name: str) -> Path | None:
