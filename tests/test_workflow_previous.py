@@ -22,6 +22,7 @@ def earlier_run(
     change_plots: Callable[[pd.DataFrame], pd.DataFrame] = lambda plots: plots,
     change_about: Callable[[dict], dict] = lambda about: about,
     definition_id: str | None = None,
+    without: tuple[str, ...] = (),
 ) -> Path:
     """A sealed run of 2020 beside the project's: its plots are what today's carry as their earlier measurement."""
     now = run_folder(folder)
@@ -38,6 +39,7 @@ def earlier_run(
         table.loc[grown, ["value", "se", "low", "high"]] *= GROWTH
         if definition_id is not None:
             table["definition_id"] = definition_id
+        table = table[~table["quantity"].str.startswith(without)] if without else table
         table.to_parquet(working / "estimates.parquet", index=False)
         about = json.loads((now / "estimate" / "run.json").read_text(encoding="utf-8"))
         (working / "run.json").write_text(json.dumps(change_about({**about, "year": 2025 - YEARS})), encoding="utf-8")
@@ -87,6 +89,16 @@ def test_without_shared_plots_the_change_is_the_difference_of_the_estimates(copy
     about = json.loads((run_folder(copy) / "estimate" / "run.json").read_text(encoding="utf-8"))
     said = {note[0]: note[1] for note in about["notes"]}
     assert said["stages.previous_apart"]["plots"] > said["stages.previous_apart"]["shared"] > 0
+
+
+def test_an_earlier_run_with_plots_but_without_reference_points_says_what_it_cannot_give(copy: Path) -> None:
+    """It has a stock and no area of forest: the totals are compared, its types have no areas to go with."""
+    earlier_run(copy, change_plots=lambda plots: plots.iloc[::2], without=("forest_area", "class_area:"))
+    assert call("--lang", "en", "estimate", copy / CONFIG) == 0
+    table = estimates(run_folder(copy))
+    assert value(table, "stock_change") == pytest.approx(value(table, "growing_stock") * (1 - GROWTH) / YEARS)
+    about = json.loads((run_folder(copy) / "estimate" / "run.json").read_text(encoding="utf-8"))
+    assert ["stages.previous_no_areas", {"year": 2025 - YEARS}] in about["notes"]
 
 
 def test_unlike_definitions_are_not_differenced(copy: Path) -> None:

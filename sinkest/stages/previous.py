@@ -58,6 +58,12 @@ class Earlier:
         rows = self.estimates[self.estimates["quantity"].str.startswith(prefix)]
         return rows.assign(**{name: rows["quantity"].str.removeprefix(prefix)})
 
+    @property
+    def forest_definition(self) -> str | None:
+        """Rule that its forest area stands under; None where no ground was looked at, so that it states none."""
+        found = self.estimates.loc[self.estimates["quantity"] == FOREST_AREA, "definition_id"]
+        return str(found.iloc[0]) if len(found) else None
+
 
 def read_earlier(run: Run) -> Earlier | None:
     """The run that ``account.previous_run`` names; None if it names none.
@@ -187,8 +193,10 @@ def change_rows(
 
 def change_by_type(
     frame: Frame, earlier: Earlier, stock: pd.DataFrame, areas: pd.DataFrame, definition_id: str
-) -> pd.DataFrame:
+) -> pd.DataFrame | None:
     """Yearly change of stock by zone and type between two runs, ready for the account.
+
+    None where the earlier run states no area of forest: its stock by type then has no areas to go with.
 
     Parameters
     ----------
@@ -201,6 +209,9 @@ def change_by_type(
     definition_id : str
         Of this run's forest.
     """
+    definition_before = earlier.forest_definition
+    if definition_before is None:
+        return None
     name = {"value": "stock_m3", "se": "se"}
     before = earlier.table(TYPE_STOCK, "type").rename(columns=name)[["zone", "type", *name.values()]]
     area = earlier.table(CLASS_AREA, "type").rename(columns={"value": "area_ha"})[["zone", "type", "area_ha"]]
@@ -209,6 +220,6 @@ def change_by_type(
         before.merge(area, on=["zone", "type"]),
         stock[["zone", "type", "stock_m3", "se"]].merge(now, on=["zone", "type"]),
         frame.year - earlier.year,
-        definition_before=str(earlier.estimates.query("quantity == @FOREST_AREA")["definition_id"].iloc[0]),
+        definition_before=definition_before,
         definition_after=definition_id,
     )

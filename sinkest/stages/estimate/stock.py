@@ -70,6 +70,9 @@ def _since_earlier(book: Book, earlier: previous.Earlier, found: Stock, areas: A
         return found
     book.rows += rows
     table = previous.change_by_type(book.frame, earlier, found.by_type, areas.by_class, definition_id)
+    if table is None:
+        book.say("stages.previous_no_areas", year=earlier.year)
+        return found
     return dataclasses.replace(found, change=table)
 
 
