@@ -159,7 +159,7 @@ def _check_land(rows: pd.DataFrame, zone: str, area_ha: float) -> None:
     for name in ("forest_area", "pixel_forest_area", "arbor_area"):
         if name not in rows.index:
             continue
-        value, se = rows.loc[name, ["value", "se"]].to_numpy(dtype=float).tolist()
+        value, se = (float(rows[column].to_dict()[name]) for column in ("value", "se"))
         if value > area_ha * (1 + AREA_TOLERANCE) + (ERRORS_ALLOWED * se if se > 0 else 0.0):
             raise RunError("trust.check_larger", quantity=name, zone=zone, given=value, expected=area_ha)
 
