@@ -1,6 +1,7 @@
 """Water and vegetation of wetland sites: fractional pixels by hand, limits that are told, change against a run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -163,6 +164,17 @@ def test_change_is_that_of_the_same_ground_in_an_earlier_composite(finished: Pat
     assert gone["status"] == "outside"
     (without,) = _site_rows({"site_id": "W"}, None, now, before, run, 2020)
     assert without["status"] == "no_outline"
+
+
+def test_water_by_two_indices_is_not_differenced(finished: Path, tmp_path: Path) -> None:
+    """Without the short-wave band the earlier water was told by NDWI: mud may be wet by one and dry by the other."""
+    run = open_run(finished / CONFIG)
+    file = composite(tmp_path / "a.tif", [[WATER] * 4 + [REED] * 4] * 8)
+    before = replace(seasons(file), bands=("red", "nir", "green"), wetness=("NDWI", "green", "nir"))
+    now = seasons(composite(tmp_path / "b.tif", [[WATER] * 6 + [REED] * 2] * 8))
+    (row,) = _site_rows({"site_id": "W"}, shapely.box(0, 0, 8, 8), now, before, run, 2020)
+    assert {"water_change", "vegetation_change"}.isdisjoint(row)
+    assert row["ndvi_change"] == pytest.approx(row["ndvi"] - before.look(shapely.box(0, 0, 8, 8))["summer"].ndvi)
 
 
 def test_an_outline_of_no_listed_site_is_refused_by_row(copy: Path) -> None:

@@ -126,7 +126,7 @@ def watched(
         }
         rows += _site_rows(about, shape, now, before, run, None if earlier is None else earlier.year)
     table = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    return table, _notes(run, table, sites, outlines, now, before is not None)
+    return table, _notes(run, table, sites, outlines, now, before)
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,10 @@ def _site_rows(
         names = ("seen", "water", "vegetation", "other", "ndvi", "wetness")
         row |= {name: getattr(found, name) for name in names}
         if earlier is not None and math.isfinite(earlier.ndvi):
-            changed = {f"{name}_change": getattr(found, name) - getattr(earlier, name) for name in CHANGED}
+            # What is water by one index need not be by another; NDVI is one and the same.
+            alike = before is not None and before.wetness == now.wetness
+            compared = CHANGED if alike else ("ndvi",)
+            changed = {f"{name}_change": getattr(found, name) - getattr(earlier, name) for name in compared}
             row |= {"since": since, **changed}
         rows.append(row)
     return rows
@@ -267,7 +270,7 @@ def _notes(
     sites: gpd.GeoDataFrame,
     outlines: gpd.GeoDataFrame | None,
     now: _Seasons,
-    compared: bool,
+    before: _Seasons | None,
 ) -> list[Message]:
     """How the sites were looked at, and how many could be."""
     index = now.wetness[0] if now.wetness else "—"
@@ -289,5 +292,9 @@ def _notes(
         if unlike:
             notes.append(Message.of("sitewatch.unlike_area", sites=", ".join(unlike[:10]), share=UNLIKE_AREA))
     if run.spec.account.previous_run is not None:
-        notes.append(Message.of("sitewatch.compared" if compared else "sitewatch.not_compared"))
+        if before is None:
+            notes.append(Message.of("sitewatch.not_compared"))
+        else:
+            alike = before.wetness == now.wetness
+            notes.append(Message.of("sitewatch.compared" if alike else "sitewatch.compared_unlike"))
     return notes
