@@ -17,15 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 from sinkest.runstore import RunStore
 from tests.faults_kinds import KINDS, Attempt
-from tests.faults_process import OPTIONS, own_mounts, start, strike
+from tests.faults_process import own_mounts, start, strike
 from tests.kill_resume import is_sound
-from tests.project_fixture import CONFIG, STAGES, build_project, call, outputs, run_folder
+from tests.project_fixture import STAGES, build_project, outputs, run_folder
 
 MOMENTS = 3
 TRIES = 4
@@ -121,9 +120,9 @@ def _resumed(project: Path, log: Path, expected: dict[str, str]) -> str:
 def peace(folder: Path) -> tuple[Path, dict[str, float]]:
     """A project with an undisturbed run, and the seconds that each stage takes in a loaded program."""
     build_project(folder)
-    with (folder.parent / "peace.log").open("w") as log, redirect_stdout(log), redirect_stderr(log):
-        if call("--lang", "en", "run", folder / CONFIG, *OPTIONS) != 0:
-            raise RuntimeError("the undisturbed run failed")
+    undisturbed = start(folder, folder.parent / "peace.log")  # a copy: threads of GDAL here would stop every later one
+    if undisturbed.end() != 0:
+        raise RuntimeError(undisturbed.said())
     lasted = {}
     for stage in STAGES:
         forget(run_folder(folder), stage)
@@ -172,7 +171,7 @@ def main() -> int:
         moments = 1 if options.quick else options.moments
         todo = tasks(finished, lasted, Path(scratch), moments, options.seed, options.kinds)
         failed = late = 0
-        with multiprocessing.get_context("fork").Pool(options.jobs, _begin) as pool:
+        with multiprocessing.get_context("spawn").Pool(options.jobs, _begin) as pool:
             for found in pool.imap(try_cell, todo):
                 failed, late = failed + bool(found.wrong), late + (not found.struck)
                 struck = "yes" if found.struck else "late"

@@ -248,7 +248,7 @@ def test_two_models_of_one_year_are_compared_without_an_interval_of_the_differen
     assert call("compare", folder, second_model) == 0
     shown = capsys.readouterr().out
     assert "name: districts | smaller" in shown
-    assert "Growing-stock model, R²" in shown
+    assert "Model of growing stock, R²" in shown
     assert call("--json", "compare", folder, second_model) == 0
     assert json.loads(capsys.readouterr().out)["settings"] == [
         {"key": "name", "first": "districts", "second": "smaller"}

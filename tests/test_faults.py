@@ -13,8 +13,8 @@ from tests.project_fixture import STAGES
 
 
 def in_a_process(task: Task) -> Found:
-    """In a process of its own, which may mount what nobody else sees."""
-    with multiprocessing.get_context("fork").Pool(1, _begin) as pool:
+    """In a new process, which may mount what nobody else sees and has no threads of GDAL that a copy would wait for."""
+    with multiprocessing.get_context("spawn").Pool(1, _begin) as pool:
         return pool.apply(try_cell, (task,))
 
 

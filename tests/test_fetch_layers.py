@@ -76,5 +76,5 @@ def test_the_maps_are_those_of_the_year(config: Path, tmp_path: Path) -> None:
         _read_layers(current, tmp_path)
         with rasterio.open(tmp_path / LAYER_FILE) as raster:
             means.append(float(np.nanmean(raster.read(1))))
-    # gamma0 = DN^2 10^-8.3 (JAXA)
-    np.testing.assert_allclose(means, [3000**2 * 10**-8.3, 4000**2 * 10**-8.3], rtol=1e-5)
+    # gamma0 = 10 log10(DN^2) - 83 dB (JAXA)
+    np.testing.assert_allclose(means, [20 * np.log10(3000) - 83, 20 * np.log10(4000) - 83], rtol=1e-5)

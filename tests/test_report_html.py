@@ -91,7 +91,7 @@ def drawn(**changes: object) -> Element:
 
 
 def said(key: str, language: str = "en") -> str:
-    return text(f"report.{key}", language)
+    return text(f"report.{key}", language, what=text("quantities.response_volume_m3_ha", language))
 
 
 # -- whole in itself ------------------------------------------------------------------------------------------------

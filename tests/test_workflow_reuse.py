@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sinkest.runstore import RunStore
 from tests.project_fixture import CONFIG, STAGES, call, edit, outputs, run_folder
 
 NAMES = {
@@ -46,12 +47,18 @@ def test_a_moved_project_is_reused_whole(copy: Path, tmp_path: Path, capsys: pyt
 
 def test_how_the_work_is_done_changes_nothing(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = outputs(run_folder(copy))
+    assert call("run", copy / CONFIG, "--workers", "2", "--block-size", "512") == 0
+    assert reused(told(capsys)) == list(STAGES)
+    assert outputs(run_folder(copy)) == content
+    manifest = RunStore(run_folder(copy)).manifest()
     edit(copy / CONFIG, "block_size = 256\nworkers = 1", "block_size = 128\nworkers = 2")
     assert call("run", copy / CONFIG) == 0
     assert reused(told(capsys)) == list(STAGES)
-    assert call("run", copy / CONFIG, "--workers", "1", "--block-size", "512") == 0
-    assert reused(told(capsys)) == list(STAGES)
-    assert outputs(run_folder(copy)) == content
+    after = RunStore(run_folder(copy)).manifest()
+    assert after["config"].pop("sha256") != manifest["config"].pop("sha256"), "the record names the file as it is"
+    assert after.pop("manifest_sha256") != manifest.pop("manifest_sha256")
+    assert after == manifest
+    assert changed_stages(content, outputs(run_folder(copy))) == set()
 
 
 def test_another_level_redoes_estimates_and_report_and_going_back_gives_the_same_bytes(

@@ -28,6 +28,7 @@ TABLES = (
     "uncertainty",
     "wetland",
     "wetland_sensitivity",
+    "wetland_sites",
 )
 EXPECTED = {
     "compose": {"composite.tif", "scenes.json"},
@@ -37,12 +38,15 @@ EXPECTED = {
         for model in ("land_cover", "stock")
         for file in ("card.json", "estimator.skops", "model.toml")
     },
-    "map": {f"{name}.tif" for name in MAPS}
+    "map": {f"{name}.{kind}" for name in MAPS for kind in ("tif", "qml")}
     | {f"{name}.tif.aux.xml" for name in ("applicability", "forest", "land_cover")}
     | {"sums.csv"},
     "estimate": {f"{name}.csv" for name in TABLES}
     | {"accuracy.json", "estimates.parquet", "outlines.json", "run.json"},
-    "report": {"overview.png", "report.html", "workbook.xlsx"},
+    "report": {
+        *("counties.gpkg", "counties.parquet", "overview.png", "report.docx", "report.html", "workbook.xlsx"),
+        *("stac/collection.json", "stac/item.json"),
+    },
 }
 
 
@@ -201,7 +205,7 @@ def test_the_manifest_holds_the_settings_and_the_inputs(run: Path) -> None:
     manifest = RunStore(run).manifest()
     assert list(manifest["stages"]) == sorted(STAGES)
     assert manifest["config"]["settings"]["aoi"]["resolution_m"] == 120
-    assert "execution" not in manifest["config"]["settings"]
+    assert manifest["config"]["settings"]["execution"] == {"keep_composite": True}, "only what changes the outputs"
     inputs = manifest["stages"]["estimate"]["parts"]["files"]
     config = load_config(run.parents[1] / CONFIG)
     assert inputs["reference"] == RunStore(run).input_hash(config.file("reference.csv"))

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from sinkest.finished.compare import Comparison
 from sinkest.finished.runlist import STAGES, Listed
-from sinkest.messages import current_language, text
-from sinkest.report.names import known, quantity_name
+from sinkest.messages import Message, current_language, text
+from sinkest.report.names import known, quantity_name, response_message
 from sinkest.report.units import MISSING, finite, interval, plain, trimmed, unit_label, unit_of
 from sinkest.runstore import RunStore
 from sinkest.stages.publish import report_data
@@ -91,14 +91,17 @@ def _scores(found: Comparison) -> list[str]:
         ends = [finite(row[name]) for name in ("first", "second")]
         shown = [MISSING if value is None else trimmed(value, 3) for value in ends]
         metric = known(f"quantities.metric_{_METRICS.get(str(row['metric']), row['metric'])}", row["metric"])[language]
-        model = text(f"quantities.model_{_MODELS[str(row['model'])]}")
+        model = _MODELS[str(row["model"])](str(row["response"])).text()
         key = f"{model}, {metric}" if language == "en" else f"{model}{metric}"
         lines.append(f"  {text('compare.differs', key=key, first=shown[0], second=shown[1])}")
     return lines
 
 
 _METRICS = {"overall": "overall_accuracy"}
-_MODELS = {"classification": "land_cover", "regression": "stock"}
+_MODELS = {
+    "classification": lambda _: Message.of("quantities.model_land_cover"),
+    "regression": lambda response: Message.of("quantities.model_response", name=response_message(response)),
+}
 
 
 def _shown(row: dict[str, Any], name: str) -> str:

@@ -116,6 +116,7 @@ class _Read:
         self.settings: Mapping[str, Any] = config.get("settings", config) if isinstance(config, dict) else {}
         self.inputs = {str(item["path"]): str(item["sha256"])[:12] for item in manifest.get("inputs", [])}
         accuracy = store.folder("estimate") / "accuracy.json"
+        self.response = str((about["response"] or {}).get("name", ""))
         self.models: Mapping[str, Any] = read_json(accuracy)["models"] if accuracy.is_file() else {}
 
     def row(self, quantity: str, zone: str) -> dict[str, Any] | None:
@@ -160,14 +161,15 @@ def _changed(runs: Sequence[_Read], quantity: str, zone: str) -> dict[str, Any]:
 
 def _scores(runs: Sequence[_Read]) -> pd.DataFrame:
     rows = []
+    response = next((run.response for run in runs if run.response), "")
     for kind, metrics in SCORES.items():
         held = [(run.models.get(kind) or {}).get("held_out", {}).get("scores", {}) for run in runs]
         rows += [
-            {"model": kind, "metric": name, "first": held[0].get(name), "second": held[1].get(name)}
+            {"model": kind, "response": response, "metric": name, "first": held[0].get(name), "second": held[1].get(name)}
             for name in metrics
             if any(name in scores for scores in held)
         ]
-    return pd.DataFrame(rows, columns=["model", "metric", "first", "second"])
+    return pd.DataFrame(rows, columns=["model", "response", "metric", "first", "second"])
 
 
 def _flat(value: Any, path: str = "") -> dict[str, str]:

@@ -39,7 +39,9 @@ class EarthEngineServer:
     store : Store
     tokens : Tokens
     faults : Faults
-    requests : list of (path, status)
+    requests : list of str
+        Paths, in the order in which they came.
+    statuses : list of int
         What was asked, in order of the answers.
     pixel_requests : list of dict
         Bodies of the requests for pixels.
@@ -55,7 +57,8 @@ class EarthEngineServer:
         self.store, self.tokens, self.faults = store, Tokens(), Faults()
         self.most_at_once, self.largest_side = most_at_once, largest_side
         self.projects = {PROJECT}
-        self.requests: list[tuple[str, int]] = []
+        self.requests: list[str] = []
+        self.statuses: list[int] = []
         self.pixel_requests: list[dict[str, Any]] = []
         self.used: set[str] = set()
         self.peak = self._active = 0
@@ -76,7 +79,7 @@ class EarthEngineServer:
 
     def count(self, part: str) -> int:
         """Requests whose path holds a text."""
-        return sum(part in path for path, _ in self.requests)
+        return sum(part in path for path in self.requests)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -99,6 +102,7 @@ class EarthEngineServer:
         """Answer one request."""
         path = unquote(urlparse(handler.path).path)
         with self._lock:
+            self.requests.append(path)  # before the answer: who has it may ask at once how many there were
             self._active += 1
             self.peak = max(self.peak, self._active)
             crowded = self._active > self.most_at_once
@@ -114,8 +118,7 @@ class EarthEngineServer:
         finally:
             with self._lock:
                 self._active -= 1
-        with self._lock:
-            self.requests.append((path, status))
+                self.statuses.append(status)
 
     def _answered(self, handler: BaseHTTPRequestHandler, path: str, body: bytes, crowded: bool) -> int:
         kind = self.faults.take(path)
