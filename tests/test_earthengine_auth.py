@@ -81,9 +81,7 @@ def test_a_service_account_is_let_in_by_its_signature(served: Served, tmp_path: 
 
 def test_an_explicit_project_is_what_is_asked_for(served: Served) -> None:
     assert works(served.account(), served)
-    assert {path.split("/")[3].split(":")[0] for path in served.server.requests if path.startswith("/v1/")} == {
-        PROJECT
-    }
+    assert {path.split("/")[3].split(":")[0] for path in served.server.requests if path.startswith("/v1/")} == {PROJECT}
 
 
 def test_without_a_project_nothing_is_asked(served: Served) -> None:

@@ -165,7 +165,13 @@ def _scores(runs: Sequence[_Read]) -> pd.DataFrame:
     for kind, metrics in SCORES.items():
         held = [(run.models.get(kind) or {}).get("held_out", {}).get("scores", {}) for run in runs]
         rows += [
-            {"model": kind, "response": response, "metric": name, "first": held[0].get(name), "second": held[1].get(name)}
+            {
+                "model": kind,
+                "response": response,
+                "metric": name,
+                "first": held[0].get(name),
+                "second": held[1].get(name),
+            }
             for name in metrics
             if any(name in scores for scores in held)
         ]
