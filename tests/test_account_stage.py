@@ -8,7 +8,6 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from pyproj import Transformer
 
 from sinkest.errors import InputError
 from sinkest.stages.previous import Earlier, measured_before
@@ -131,20 +130,16 @@ def test_a_setting_that_cannot_be_is_named_before_any_work(
     assert named in captured.out + captured.err
 
 
-def test_plots_of_an_earlier_run_on_another_grid_are_compared_where_they_lie() -> None:
-    x_m, y_m = Transformer.from_crs("EPSG:4326", "EPSG:32649", always_xy=True).transform(113.1, 27.8)
-    east = Transformer.from_crs("EPSG:4326", "EPSG:32650", always_xy=True).transform(113.1, 27.8)
-    now = pd.DataFrame({"plot_id": ["p"], "date": ["2025-06-01"], "volume_m3_ha": [90.0], "x_m": [x_m], "y_m": [y_m]})
-    then = pd.DataFrame(
-        {"date": ["2020-06-01"], "volume_m3_ha": [70.0], "x_m": [east[0]], "y_m": [east[1]]}, index=["p"]
-    )
-    earlier = Earlier(Path("runs/then"), 2020, False, "EPSG:32650", pd.DataFrame(), then)
-    known = measured_before(earlier, now, "EPSG:32649")
+def test_plots_of_an_earlier_run_are_the_same_where_they_lie_near_each_other() -> None:
+    now = pd.DataFrame({"plot_id": ["p"], "date": ["2025-06-01"], "volume_m3_ha": [90.0], "x_m": [0.0], "y_m": [0.0]})
+    then = pd.DataFrame({"date": ["2020-06-01"], "volume_m3_ha": [70.0], "x_m": [60.0], "y_m": [-70.0]}, index=["p"])
+    earlier = Earlier(Path("runs/then"), 2020, False, pd.DataFrame(), then)
+    known = measured_before(earlier, now)
     assert known is not None
     assert known["previous_volume_m3_ha"].tolist() == [70.0]
-    then["x_m"] += 150.0
+    then["x_m"] += 15.0  # 75 and 70 m are 102.6 m
     with pytest.raises(InputError) as caught:
-        measured_before(earlier, now, "EPSG:32649")
+        measured_before(earlier, now)
     assert caught.value.key == "stages.previous_moved"
 
 

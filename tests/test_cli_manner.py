@@ -255,6 +255,17 @@ def test_two_models_of_one_year_are_compared_without_an_interval_of_the_differen
     ]
 
 
+def test_runs_on_unlike_grids_are_compared_and_it_is_said(
+    folder: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = run_folder(copy) / "estimate" / "run.json"
+    content = json.loads(about.read_text(encoding="utf-8"))
+    about.write_text(json.dumps({**content, "resolution_m": 60.0}), encoding="utf-8")
+    assert compare(folder, folder).grids is None
+    assert call("compare", folder, run_folder(copy)) == 0
+    assert "lie on unlike grids: EPSG:32649, 120 m" in capsys.readouterr().out
+
+
 def test_unlike_quantities_zones_and_areas_are_refused(folder: Path, copy: Path) -> None:
     with pytest.raises(InputError) as refused:
         compare(folder, folder, quantities=["gold"])

@@ -24,6 +24,7 @@ from sinkest.stages.inference import CITY, Frame
 from sinkest.stages.landuse import NOT_COVERED, land_use, land_use_rule, read_run_land_use
 from sinkest.targets import assess
 from sinkest.targets.file import Target
+from sinkest.targets.trajectory import trajectory
 from sinkest.tidy import tidy
 from tests.project_fixture import CONFIG, call, estimates, run_folder
 
@@ -196,6 +197,20 @@ def test_a_census_with_a_gap_is_judged_only_where_none_and_all_of_it_being_fores
     assert judged(rows, 49.9)[0] == "met"
     assert judged(rows, 51.0)[0] == "not_met"
     assert judged(rows, 50.5) == ("cannot_tell", "targets.reason_census_gap")
+
+
+def test_the_road_of_a_census_with_a_gap_keeps_both_of_its_ends() -> None:
+    """50 to 50.95 % in 2025; one point a year, with a standard error of 0.1, makes 53 to 53.95 % of 2028, +- 0.588."""
+    rows, _, _ = laid(("0301", box(0, 0, 4, 1)), ("0101", box(0, 1, 4, 1.981)), year=2025)
+    sought = [target(RULE.id), dataclasses.replace(target(RULE.id), id="later", year=2028, value=54.0)]
+    change = pd.DataFrame({"quantity": ["forest_coverage"], "zone": CITY, "change": 1.0, "se": 0.1})
+    road = trajectory(sought, rows, 2025, change).set_index(["kind", "year"])
+    low, high = (road.loc["estimate", end].loc[2025] for end in ("low", "high"))
+    assert (low, high) == pytest.approx((50.0, 50.95), abs=0.01)
+    low, high = (road.loc["projection", end].loc[2028] for end in ("low", "high"))
+    assert (low, high) == pytest.approx((53 - 0.588, 53.95 + 0.588), abs=0.01)
+    old, _, _ = laid(("0301", box(0, 0, 4, 1)), ("0101", box(0, 1, 4, 2)), year=2020)
+    assert set(trajectory(sought, old, 2025, change)["kind"]) == {"target", "path", "estimate"}
 
 
 @pytest.mark.parametrize("year", [None, 2020])

@@ -141,6 +141,8 @@ def test_a_missing_or_changed_earlier_run_is_refused(
     [
         ({"year": 2026}, None, "an earlier year is needed"),
         ({"zones": [{"zone_id": "430202", "area_ha": 5.0}]}, None, "430202"),
+        ({"resolution_m": 100.0}, None, "of 2020, lies on another grid than districts of 2025: EPSG:32649, 100 m"),
+        ({"affine": [120.0, 0.0, 60.0, 0.0, -120.0, 0.0]}, None, "Run 2020 again with the aoi section"),
         ({}, {"x_m": 500.0}, "lies 500 m"),
         ({}, {"date": "2025-12-31"}, "no earlier"),
     ],

@@ -101,4 +101,5 @@ def of_comparison(found: Comparison) -> dict[str, Any]:
         "scores": found.scores.to_dict("records"),
         "settings": [dict(zip(three, item, strict=True)) for item in found.settings],
         "inputs": [dict(zip(three, item, strict=True)) for item in found.inputs],
+        "grids": list(found.grids or ()),
     }

@@ -71,6 +71,9 @@ def show_comparison(first: Path, second: Path, found: Comparison) -> None:
         cells = (name, _shown(row, "first"), _shown(row, "second"), difference, judged)
         table.add_row(*(escape(plain(cell)) for cell in cells))
     console.print(table)
+    if found.grids is not None:
+        shown = text("compare.unlike_grids", first=found.grids[0], second=found.grids[1])
+        console.print(shown, markup=False, highlight=False, soft_wrap=True)
     for told in _scores(found):
         console.print(told, markup=False, highlight=False)
     for key, items in (("settings", found.settings), ("inputs", found.inputs)):

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from sinkest.account.definitions import comparable
+from sinkest.aoi.record import grid_text, same_grid
 from sinkest.errors import InputError
 from sinkest.finished.series import QUANTITIES, series
 from sinkest.runstore import RunStore, read_json
@@ -50,6 +51,8 @@ class Comparison:
         Keys of the configurations that differ.
     inputs : list of (name, first, second)
         Input files whose content differs, by their SHA-256; empty where a run has none.
+    grids : tuple of str, optional
+        Both grids, where they are unlike: part of a difference is then one of pixels.
     """
 
     years: tuple[int, int]
@@ -57,6 +60,7 @@ class Comparison:
     scores: pd.DataFrame
     settings: list[tuple[str, str, str]]
     inputs: list[tuple[str, str, str]]
+    grids: tuple[str, str] | None = None
 
 
 def compare(first: Path, second: Path, *, quantities: Sequence[str] = (), zone: str = CITY) -> Comparison:
@@ -95,6 +99,7 @@ def compare(first: Path, second: Path, *, quantities: Sequence[str] = (), zone: 
         scores=_scores(runs),
         settings=_differences(*(_flat(run.settings) for run in runs)),
         inputs=_differences(*(run.inputs for run in runs)),
+        grids=None if same_grid(runs[0].grid, runs[1].grid) else (grid_text(runs[0].grid), grid_text(runs[1].grid)),
     )
 
 
@@ -107,6 +112,7 @@ class _Read:
         if store.seal("estimate") is None:
             raise InputError("series.no_estimate", folder=folder)
         about = read_json(store.folder("estimate") / "run.json")
+        self.grid: Mapping[str, Any] = about
         table = pd.read_parquet(store.folder("estimate") / "estimates.parquet")
         self.year = int(about["year"])
         self.zones = {str(line["zone_id"]): round(float(line["area_ha"]), 1) for line in about["zones"]}

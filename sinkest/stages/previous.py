@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyproj import Transformer
 
 from sinkest.account.definitions import comparable
 from sinkest.account.sink import difference
+from sinkest.aoi.record import grid_record, grid_text, same_grid
 from sinkest.errors import InputError
 from sinkest.estimate.change import independent
 from sinkest.estimate.result import Estimate
@@ -38,18 +38,16 @@ class Earlier:
     folder : Path
     year : int
     simulated : bool
-    crs : str
-        Of the projected coordinates.
     estimates : DataFrame
         Its tidy table.
     plots : DataFrame
-        Its plots, indexed by ``plot_id``: ``date``, ``volume_m3_ha``, ``x_m``, ``y_m``. Empty if it had none.
+        Its plots, indexed by ``plot_id``: ``date``, ``volume_m3_ha``, ``x_m``, ``y_m`` on this run's grid. Empty if it
+        had none.
     """
 
     folder: Path
     year: int
     simulated: bool
-    crs: str
     estimates: pd.DataFrame
     plots: pd.DataFrame
 
@@ -71,7 +69,8 @@ def read_earlier(run: Run) -> Earlier | None:
     Raises
     ------
     InputError
-        If the folder holds no finished run, was changed since, is of no earlier year, or of another area.
+        If the folder holds no finished run, was changed since, is of no earlier year, of another area, or on another
+        grid.
     """
     value = run.spec.account.previous_run
     if value is None:
@@ -92,13 +91,23 @@ def read_earlier(run: Run) -> Earlier | None:
     )
     if unlike:
         raise InputError("stages.previous_zones", folder=folder, zones=", ".join(unlike))
+    grid = grid_record(run.grid)
+    if not same_grid(about, grid):
+        raise InputError(
+            "stages.previous_grid",
+            folder=folder,
+            before=about["year"],
+            given=grid_text(about),
+            name=run.spec.name,
+            year=run.spec.year,
+            expected=grid_text(grid),
+        )
     path = store.folder(train.NAME) / train.PLOTS
     plots = pd.read_csv(path, dtype={"plot_id": str}) if path.is_file() else pd.DataFrame({"plot_id": []})
     return Earlier(
         folder,
         int(about["year"]),
         bool(about["simulated"]),
-        str(about["crs"]),
         pd.read_parquet(store.folder(ESTIMATE) / TABLE),
         plots.set_index("plot_id"),
     )
@@ -111,7 +120,7 @@ def key(run: Run) -> str | None:
     return None if seal is None else str(seal["key"])
 
 
-def measured_before(earlier: Earlier, plots: pd.DataFrame, crs: str) -> pd.DataFrame | None:
+def measured_before(earlier: Earlier, plots: pd.DataFrame) -> pd.DataFrame | None:
     """Plots with what the earlier run measured on them; None unless it measured every one.
 
     Raises
@@ -122,10 +131,8 @@ def measured_before(earlier: Earlier, plots: pd.DataFrame, crs: str) -> pd.DataF
     before = earlier.plots.reindex(plots["plot_id"])
     if before.empty or "volume_m3_ha" not in before or before["volume_m3_ha"].isna().any():
         return None
-    # the two runs may lie on unlike grids: places are compared on this run's
-    to_here = Transformer.from_crs(earlier.crs, crs, always_xy=True)
-    x_m, y_m = to_here.transform(before["x_m"].to_numpy(dtype=float), before["y_m"].to_numpy(dtype=float))
-    shift = np.hypot(plots["x_m"].to_numpy(dtype=float) - x_m, plots["y_m"].to_numpy(dtype=float) - y_m)
+    east, north = (plots[axis].to_numpy(dtype=float) - before[axis].to_numpy(dtype=float) for axis in ("x_m", "y_m"))
+    shift = np.hypot(east, north)
     farthest = int(shift.argmax())
     if not shift[farthest] <= MAX_SHIFT_M:
         raise InputError(

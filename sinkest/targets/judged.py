@@ -130,9 +130,9 @@ def _judge(
     if found is None:
         return {"verdict": "cannot_tell", "reason": reason}
     out: dict[str, Any] = {"estimate": found.value}
-    if found.se > 0:
+    if found.se > 0 or found.ends is not None:
         low, high = found.interval(rule.level)
-        out |= {"se": found.se, "low": low, "high": high}
+        out |= {"low": low, "high": high} | ({"se": found.se} if found.se > 0 else {})
     if found.doubt:
         return out | {"verdict": "cannot_tell", "reason": found.doubt}
     span = target.year - year

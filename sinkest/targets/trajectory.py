@@ -37,7 +37,8 @@ def trajectory(
     DataFrame
         ``quantity, zone, definition_id, year, kind, value, unit, low, high`` with the kinds ``estimate`` (every
         year's), ``target``, ``path`` (the straight line between targets, year by year) and ``projection`` (this year's
-        estimate carried on by the yearly change, starting at this year).
+        estimate carried on by the yearly change, starting at this year). The interval of a census with gaps reaches
+        from where none of them counts to where all do; one that carries no verdict is not carried on.
     """
     need_columns(estimates, ("quantity", "zone", "year", "value", "se", "definition_id", "status"), "estimates")
     changes = changes_from(estimates, year) if annual_change is None else annual_change
@@ -60,7 +61,7 @@ def trajectory(
             if found is None:
                 continue
             records.append(head | _point(found, rule, when, "estimate"))
-            if when == year:
+            if when == year and not found.doubt:
                 records += _projection(head, found, changes, range(when, line[-1].year + 1), rule)
     return pd.DataFrame.from_records(records, columns=list(TRAJECTORY_COLUMNS))
 

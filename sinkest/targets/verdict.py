@@ -61,9 +61,10 @@ class Value:
     doubt: str = ""
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Ends of the interval at a level."""
+        """Ends of the interval at a level; of a census with gaps beyond both of its own ends."""
         half = student_quantile(0.5 + level / 2, self.df) * self.se
-        return self.value - half, self.value + half
+        low, high = self.ends or (self.value, self.value)
+        return low - half, high + half
 
     def below(self, limit: float) -> float:
         """Probability that the true value lies below a limit."""

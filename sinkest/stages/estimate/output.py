@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sinkest.aoi.record import grid_record
 from sinkest.learn.scores import bias_by_bin
 from sinkest.mapping.outline import outline
 from sinkest.runstore import pretty_json, write_bytes
@@ -69,9 +70,7 @@ def _about(run: Run, book: Book, run_id: str, stocks: Stock | None) -> dict[str,
         "notes": [[note.key, dict(note.fields)] for note in book.notes],
         "relative_efficiency": stocks.relative_efficiency if stocks else None,
         "n_plots": stocks.total.city.n if stocks else None,
-        "resolution_m": run.resolution_m,
-        "shape": list(run.grid.shape),
-        "crs": str(run.grid.crs),
+        **grid_record(run.grid),
     }
 
 

@@ -54,7 +54,7 @@ def _measured_twice(run: Run, book: Book, plots: gpd.GeoDataFrame) -> pd.DataFra
     earlier = book.earlier
     if earlier is None:
         return plots
-    known = previous.measured_before(earlier, plots, str(run.grid.crs))
+    known = previous.measured_before(earlier, plots)
     if known is not None:
         book.say("stages.previous_plots", plots=len(plots), year=earlier.year)
         return known
