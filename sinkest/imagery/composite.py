@@ -19,7 +19,7 @@ from rasterio.windows import Window
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.raster import grid_of
 from sinkest.imagery.sensors import COMMON_BANDS
-from sinkest.imagery.source import Period, Scene, Source, in_order
+from sinkest.imagery.source import Evidence, Period, Scene, Source, in_order
 from sinkest.messages import Message
 
 FILE, SCENES = "composite.tif", "scenes.json"
@@ -85,7 +85,7 @@ class CompositeSource(Source):
         """Name the composites and the list of their scenes."""
         return self._file, self._list
 
-    def notes(self) -> tuple[Message, ...]:
+    def notes(self, evidence: Evidence | None = None) -> tuple[Message, ...]:
         """Say where the file does not tell how its pixels were made."""
         return () if self._settings is not None else (Message.of("composite.untold", file=str(self._file)),)
 

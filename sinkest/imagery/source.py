@@ -44,6 +44,9 @@ QA_DTYPE: Mapping[str, type[np.unsignedinteger[Any]]] = {
 QA_FILL: Mapping[str, int] = {"scl": 0, "qa_pixel": 1, "fmask": 255, "clear": 255}
 """Value of the quality band where the scene has no data: never clear, and never grown by a dilation."""
 
+Evidence = Mapping[str, Sequence[int]]
+"""By scene id, numbers of pixels of certain kinds, which add up over blocks; a source alone knows what they tell."""
+
 
 @dataclass(frozen=True, order=True)
 class Period:
@@ -242,13 +245,32 @@ class Source(ABC):
         """Name the inputs on disk, for the manifest of a run."""
         return ()
 
-    def notes(self) -> tuple[Message, ...]:
-        """What a person should know of what was found and read so far."""
+    def notes(self, evidence: Evidence | None = None) -> tuple[Message, ...]:
+        """What a person should know of what was found and read.
+
+        Parameters
+        ----------
+        evidence : mapping, optional
+            What all reads of a run left, see :meth:`take_evidence`; without it, what those of this process did so far.
+        """
         return ()
+
+    def take_evidence(self) -> Evidence:
+        """What the reads of this thread left since it last asked, for :meth:`notes`."""
+        return {}
 
     def take_gaps(self) -> tuple[Gap, ...]:
         """Reads that this thread was allowed to give up since it last asked."""
         return ()
+
+    def recall_gaps(self, gaps: Iterable[Gap]) -> None:  # noqa: B027 - most sources never give up a read
+        """Count these reads, and no others, as those that the run has given up so far.
+
+        Raises
+        ------
+        SourceError
+            If they are more than are allowed; the count stays as it was then.
+        """
 
     def check_overlap(self, grid: GeoBox) -> None:  # noqa: B027 - most sources have nothing to check
         """Refuse a grid that lies outside a file which every block needs, such as the elevation model.

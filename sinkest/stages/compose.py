@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from sinkest.errors import ConfigError
 from sinkest.features.block import build_block, served_block
 from sinkest.features.cube import NODATA, check_counts
 from sinkest.imagery.composite import CompositeSource, settings_tag
-from sinkest.imagery.source import Gap, Scene
+from sinkest.imagery.source import Evidence, Gap, Scene
 from sinkest.mapping.cog import RasterSpec
 from sinkest.mapping.engine import Arrays, Block, iterate_parts, plan_blocks, run_blocks
 from sinkest.messages import Message
 from sinkest.runstore import content_key, pretty_json, write_bytes
-from sinkest.stages import geometry
+from sinkest.stages import geometry, traces
 from sinkest.stages.context import Run
 from sinkest.stages.mapfile import write_map
 
@@ -31,7 +31,7 @@ NAME = "compose"
 FILE = "composite.tif"
 SCENES = "scenes.json"
 GAPS_FILE = "gaps.json"
-LAYERS, GAPS = "layers", "gaps"
+LAYERS = "layers"
 MAKING: Mapping[str, tuple[str, ...]] = {
     "optical": ("composite", "dilate_px", "gap_fill", "topographic_correction"),
     "radar": ("radar_statistics", "radar_by_orbit", "radar_distortion"),
@@ -59,12 +59,13 @@ def parts(run: Run) -> dict[str, Any]:
 
 def work(run: Run, folder: Path) -> None:
     """Write the list of scenes and, unless the composite is not to be kept, compose all blocks and write the file."""
+    if not run.keep_composite and _may_miss(run):
+        raise ConfigError("stac.gaps_unlisted", file=run.config.path)  # there is nowhere to list them
     listed = {season: [_listed(scene) for scene in found] for season, found in composer(run).scenes.items()}
     levelling = geometry.record(run)  # fitted before any block, by one thread
     if run.keep_composite:
-        _compose(run, folder, content_key(listed)[:12])
+        _compose(run, folder, content_key([listed, levelling])[:12])
     else:
-        _refuse_gaps(run)
         run.progress.begin(NAME, 0)
     write_bytes(folder / SCENES, pretty_json(listed))
     if levelling is not None:
@@ -72,10 +73,13 @@ def work(run: Run, folder: Path) -> None:
     run.progress.end(NAME)
 
 
-def _compose(run: Run, folder: Path, scenes: str) -> None:
+def _compose(run: Run, folder: Path, made_of: str) -> None:
     """Compose all blocks; those of an interrupted run count only if a catalogue still lists the same scenes."""
     blocks = plan_blocks(run.grid, run.block_size, run.index.touched)
-    cache = folder / f".parts-{run.block_size}-{scenes}"
+    cache = folder / f".parts-{run.block_size}-{made_of}"
+    missed = set(geometry.gaps(run))
+    if _may_miss(run):
+        traces.resume(run.source, cache, blocks, missed)
     run.progress.begin(NAME, len(blocks))
     ready = run_blocks(
         composer(run), blocks, cache, workers=run.workers, scheduler=run.scheduler, advance=run.progress.advance
@@ -83,28 +87,32 @@ def _compose(run: Run, folder: Path, scenes: str) -> None:
     tell_resumed(run, NAME, ready, len(blocks))
     if not run.is_static:
         _check_seasons(run, cache, blocks)
+    gaps, evidence = traces.gathered(arrays for _, arrays in iterate_parts(cache, blocks))
+    run.source.recall_gaps(missed | gaps)  # each process has counted its own: the limit is for all of them
     write_map(folder / FILE, run.grid, file_spec(run), _windows(cache, blocks))
-    rows = (row for _, arrays in iterate_parts(cache, blocks) for row in arrays.get(GAPS, ()))
-    _tell_found(run, folder, [Gap(*map(str, row)) for row in rows])
+    tell_notes(run, evidence)
+    _list_gaps(run, folder, sorted(missed | gaps))
     for stale in folder.glob(".parts-*"):
         shutil.rmtree(stale)
 
 
-def _refuse_gaps(run: Run) -> None:
-    """Without a composite file there is nowhere to list reads that failed and were let pass."""
+def _may_miss(run: Run) -> bool:
+    """Whether reads may fail and be let pass."""
     section = run.spec.imagery.stac
-    if run.spec.imagery.source == "stac" and section is not None and section.allowed_failures > 0:
-        raise ConfigError("stac.gaps_unlisted", file=run.config.path)
+    return run.spec.imagery.source == "stac" and section is not None and section.allowed_failures > 0
 
 
-def _tell_found(run: Run, folder: Path, gaps: Sequence[Gap]) -> None:
-    """Say what the source noticed, and list the reads that failed and were let pass."""
-    for note in run.source.notes():
+def tell_notes(run: Run, evidence: Evidence) -> None:
+    """Say what the source noticed, by what all its reads have left."""
+    for note in run.source.notes(evidence):
         run.progress.say(note)
+
+
+def _list_gaps(run: Run, folder: Path, gaps: Sequence[Gap]) -> None:
+    """List the reads that failed and were let pass, if there are any."""
     if gaps:
-        listed = sorted(set(gaps))
-        write_bytes(folder / GAPS_FILE, pretty_json([asdict(gap) for gap in listed]))
-        run.progress.say(Message.of("stac.gaps", count=len(listed), file=folder / GAPS_FILE))
+        write_bytes(folder / GAPS_FILE, pretty_json([asdict(gap) for gap in gaps]))
+        run.progress.say(Message.of("stac.gaps", count=len(gaps), file=folder / GAPS_FILE))
 
 
 def tell_resumed(run: Run, stage: str, ready: int, total: int) -> None:
@@ -129,10 +137,9 @@ class Composer:
     scenes: Mapping[str, Sequence[Scene]]
 
     def __call__(self, block: Block) -> Arrays:
-        """Layers of a block, in the order and type in which they are stored."""
-        layers = self.stored(block)
-        gaps = self.run.source.take_gaps()
-        return {LAYERS: layers, GAPS: np.array([astuple(gap) for gap in gaps])} if gaps else {LAYERS: layers}
+        """Layers of a block, in the order and type in which they are stored, and what reading them left."""
+        traces.forget(self.run.source)
+        return {LAYERS: self.stored(block), **traces.left_by(self.run.source)}
 
     def stored(self, block: Block) -> NDArray[Any]:
         """Layers of a rectangle of the grid, which need not begin or end at a tile."""

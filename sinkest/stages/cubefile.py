@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from sinkest.features.cube import CubeSpec
-from sinkest.mapping.engine import Block
+from sinkest.mapping.engine import Arrays, Block
 from sinkest.stages import compose
 from sinkest.stages.context import Run
 
@@ -40,6 +40,10 @@ class Cube(ABC):
     @abstractmethod
     def stored(self, window: Window) -> NDArray[Any]:
         """Layers of a window as they are stored, (layers, y, x)."""
+
+    def traced(self, window: Window) -> tuple[NDArray[Any], Arrays]:
+        """As `stored`, with what reading the imagery left, see `sinkest.stages.traces`; nothing where none was read."""
+        return self.stored(window), {}
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -127,8 +131,13 @@ class ComposedCube(Cube):
 
     def stored(self, window: Window) -> NDArray[Any]:
         """Layers of a window as they would be stored, (layers, y, x)."""
+        return self.traced(window)[0]
+
+    def traced(self, window: Window) -> tuple[NDArray[Any], Arrays]:
+        """As `stored`, with what reading the imagery left, see `sinkest.stages.traces`."""
         row, col, height, width = (int(v) for v in (window.row_off, window.col_off, window.height, window.width))
-        return self._composer.stored(Block(row, col, height, width))
+        arrays = self._composer(Block(row, col, height, width))
+        return arrays.pop(compose.LAYERS), arrays
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ComposedCube, (self.run,)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sinkest.errors import InputError, SourceError
@@ -10,9 +12,9 @@ from sinkest.features import topography
 from sinkest.features.radar import check_orbits
 from sinkest.features.topography import Correction, LevelledSource
 from sinkest.imagery.composite import CompositeSource
-from sinkest.imagery.source import Scene, Source
+from sinkest.imagery.source import Gap, Scene, Source
 from sinkest.messages import Message
-from sinkest.runstore import content_key, pretty_json, write_bytes
+from sinkest.runstore import content_key, pretty_json, read_json, write_bytes
 from sinkest.stages.context import Run
 from sinkest.stages.findings import Findings
 
@@ -33,8 +35,9 @@ def levelled(run: Run) -> Source:
     kept = _kept(run, key)
     if kept is None:
         kept = topography.fit(run.source, run.grid, _optical(run), run.cube.bands, run.cube.dilate_px)
-        values = {"key": key, "scenes": {name: one.as_dict() for name, one in sorted(kept.items())}}
-        write_bytes(run.store.root / _KEPT, pretty_json(values))
+        scenes = {name: one.as_dict() for name, one in sorted(kept.items())}
+        missed = [asdict(gap) for gap in run.source.take_gaps()]
+        write_bytes(run.store.root / _KEPT, pretty_json({"key": key, "scenes": scenes, "gaps": missed}))
         windows = len(list(topography.windows(run.grid.shape.yx)))
         run.progress.say(Message.of("features.topography_told", count=len(kept), windows=windows))
     return LevelledSource(run.source, kept)
@@ -53,6 +56,13 @@ def record(run: Run) -> dict[str, Any] | None:
     }
     done = source.corrections
     return about | {"scenes": {one.id: done[one.id].as_dict() if one.id in done else None for one in _optical(run)}}
+
+
+def gaps(run: Run) -> tuple[Gap, ...]:
+    """Reads that were given up while the correction was fitted, in this start of the run or an earlier one."""
+    if not isinstance(run.levelled, LevelledSource):
+        return ()
+    return _gaps(read_json(run.store.root / _KEPT))
 
 
 def inspect(run: Run, findings: Findings) -> None:
@@ -115,12 +125,17 @@ def _key(run: Run) -> str:
     )
 
 
+def _gaps(values: Mapping[str, Any]) -> tuple[Gap, ...]:
+    return tuple(Gap(**one) for one in values["gaps"])
+
+
 def _kept(run: Run, key: str) -> dict[str, Correction] | None:
     """Corrections that an earlier start of the run has fitted, if they are of the same imagery and settings."""
     try:
         values = json.loads((run.store.root / _KEPT).read_text(encoding="utf-8"))
         if values["key"] != key:
             return None
+        _gaps(values)
         return {name: Correction.from_dict(one) for name, one in values["scenes"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # only kept to save time: they are fitted again

@@ -22,7 +22,7 @@ from sinkest.mapping.forest import class_mask, drop_small_patches, minimum_pixel
 from sinkest.mapping.style import qgis_style
 from sinkest.mapping.zonal import class_area, value_by_class, value_total
 from sinkest.runstore import content_key, write_bytes
-from sinkest.stages import compose, train
+from sinkest.stages import compose, traces, train
 from sinkest.stages.compose import tell_resumed
 from sinkest.stages.context import SIMULATED, Run
 from sinkest.stages.cubefile import Cube, run_cube
@@ -62,11 +62,11 @@ class Mapper:
         """Maps of a block and its sums by zone."""
         height, width = self.run.grid.shape
         outer, inner = block.padded(self._halo, (height, width))
-        stored = self.cube.stored(outer.window)
+        stored, traced = self.cube.traced(outer.window)
         features = self.cube.features_of(stored)
         own = stored[(slice(None), *inner)]
         seen = (self.cube.counts_of(own) > 0).sum(axis=(1, 2))
-        arrays: Arrays = {"looks": self.cube.looks_of(own), "seen": seen}
+        arrays: Arrays = {"looks": self.cube.looks_of(own), "seen": seen, **traced}
         inside = self.run.inside(block)
         if self.land_cover is None:
             where = inside & np.isfinite(features).all(axis=0)
@@ -172,6 +172,8 @@ def work(run: Run, folder: Path) -> None:
     )
     tell_resumed(run, NAME, ready, len(blocks))
     _check_seasons(run, cache, blocks)
+    if not run.keep_composite:  # the imagery was read here, so here is known what its pixels tell
+        compose.tell_notes(run, traces.gathered(arrays for _, arrays in iterate_parts(cache, blocks))[1])
     tags = _tags(run)
     for name, spec in layer_specs(run, mapper.land_cover is not None, mapper.stock, tags).items():
         file = folder / f"{name}.tif"

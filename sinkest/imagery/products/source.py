@@ -20,7 +20,7 @@ from sinkest.imagery.products.product import Product
 from sinkest.imagery.raster import RasterFile, in_degrees, meets, probe, require_overlap
 from sinkest.imagery.resample import Kernel
 from sinkest.imagery.sensors import BANDS, COMMON_BANDS
-from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, RADAR_BANDS, Period, QaKind, Scene, in_order
+from sinkest.imagery.source import QA, QA_DTYPE, QA_FILL, RADAR_BANDS, Evidence, Period, QaKind, Scene, in_order
 from sinkest.imagery.sun import mean_sun
 from sinkest.imagery.tiled import TILES, Tile, TileBand, TiledSource
 from sinkest.messages import Message
@@ -119,7 +119,7 @@ class ProductsSource(TiledSource):
             "palsar_year": self._palsar_year,
         }
 
-    def notes(self) -> tuple[Message, ...]:
+    def notes(self, evidence: Evidence | None = None) -> tuple[Message, ...]:
         """What was found of which kind, and what is left unused."""
         counts: Counter[str] = Counter(product.kind for product in self._products)
         counts["Sentinel-1"] += len(self._stock.radar)

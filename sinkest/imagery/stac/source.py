@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sinkest.imagery.products.mosaics import Mosaic
 from sinkest.imagery.raster import RasterFile, bounds_in, in_degrees, require_overlap
 from sinkest.imagery.resample import Kernel
 from sinkest.imagery.sensors import COMMON_BANDS, SCL
-from sinkest.imagery.source import QA, Gap, Period, QaKind, Scene, in_order
+from sinkest.imagery.source import QA, Evidence, Gap, Period, QaKind, Scene, in_order
 from sinkest.imagery.stac.catalogue import Box, Online, Saved
 from sinkest.imagery.stac.items import Looked, look_at, scenes_of
 from sinkest.imagery.stac.offsets import darkness, suspicion
@@ -30,6 +30,15 @@ from sinkest.imagery.tiled import Tile, TileBand, TiledSource
 from sinkest.messages import Message
 
 SHOWN = 3
+_COUNTED = ("clear", "dark", "negative")
+
+
+class _Own(threading.local):
+    """What the reads of a thread left since it was last asked."""
+
+    def __init__(self) -> None:
+        self.gaps: set[Gap] = set()
+        self.evidence: dict[str, Counter[str]] = {}
 
 
 class StacSource(TiledSource):
@@ -50,8 +59,8 @@ class StacSource(TiledSource):
     max_cloud : float, optional
         Items with more clouds, in percent, are not used.
     allowed_failures : int
-        How many reads may fail for good before the run stops. What they should have brought counts as not seen; see
-        :meth:`take_gaps`.
+        How many reads of a run may fail for good before it stops. What they should have brought counts as not seen; see
+        :meth:`take_gaps` and :meth:`recall_gaps`.
     files : RemoteFiles
         Reads the assets.
     resampling : {"bilinear", "cubic", "nearest"}
@@ -98,7 +107,7 @@ class StacSource(TiledSource):
         self._reset()
 
     def _reset(self) -> None:
-        self._lock, self._own = threading.Lock(), threading.local()
+        self._lock, self._own = threading.Lock(), _Own()
         self._lost: set[Gap] = set()
         self._dark: dict[str, Counter[str]] = {}
 
@@ -131,14 +140,15 @@ class StacSource(TiledSource):
             found |= {self._catalogue.path, *self._catalogue.local_files()}
         return tuple(sorted(found))
 
-    def notes(self) -> tuple[Message, ...]:
+    def notes(self, evidence: Evidence | None = None) -> tuple[Message, ...]:
         """Scenes whose offset looks wrong, and items that lack assets."""
         told = [
             Message.of("stac.lacking", count=len(names), asset=asset, items=_shown(names))
             for asset, names in sorted(self._incomplete.items())
         ]
         with self._lock:
-            seen = {name: suspicion(one["clear"], one["dark"], one["negative"]) for name, one in self._dark.items()}
+            known = _numbers(self._dark) if evidence is None else evidence
+            seen = {name: suspicion(*counts) for name, counts in known.items()}
         for what in ("raised", "sunk"):
             names = sorted(name for name, found in seen.items() if found == what)
             if names:
@@ -147,9 +157,25 @@ class StacSource(TiledSource):
 
     def take_gaps(self) -> tuple[Gap, ...]:
         """Reads of this thread that were given up since the last call."""
-        gaps = tuple(sorted(getattr(self._own, "gaps", ())))
-        self._own.gaps = set()
+        gaps, self._own.gaps = tuple(sorted(self._own.gaps)), set()
         return gaps
+
+    def recall_gaps(self, gaps: Iterable[Gap]) -> None:
+        """Count these as what the run has given up so far, see :meth:`Source.recall_gaps`."""
+        known = set(gaps)
+        if len(known) > self._allowed:
+            last = max(known)
+            raise SourceError(
+                "stac.too_many", kind="network", retryable=True, allowed=self._allowed,
+                problem=Message.of("stac.missed", item=last.scene, asset=last.asset, area=last.area),
+            )  # fmt: skip
+        with self._lock:
+            self._lost = known
+
+    def take_evidence(self) -> Evidence:
+        """Of each scene that this thread has read since the last call: clear, dark and negative pixels."""
+        evidence, self._own.evidence = _numbers(self._own.evidence), {}
+        return evidence
 
     def check_overlap(self, grid: GeoBox) -> None:
         """Refuse a grid outside the collections or the elevation model."""
@@ -211,7 +237,8 @@ class StacSource(TiledSource):
         red, seen = found["red"], np.isin(found[QA], SCL.clear)
         rows, cols = ((wide - own) // 2 for wide, own in zip(seen.shape, red.shape, strict=True))
         inner = seen[rows : rows + red.shape[0], cols : cols + red.shape[1]]
-        counts = dict(zip(("clear", "dark", "negative"), darkness(red, inner), strict=True))
+        counts = dict(zip(_COUNTED, darkness(red, inner), strict=True))
+        self._own.evidence.setdefault(scene.id, Counter()).update(counts)
         with self._lock:
             self._dark.setdefault(scene.id, Counter()).update(counts)
 
@@ -290,9 +317,12 @@ class StacSource(TiledSource):
                 "stac.too_many", kind=error.kind, status=error.status, retryable=error.retryable,
                 allowed=self._allowed, problem=error.message,
             ) from error  # fmt: skip
-        if not hasattr(self._own, "gaps"):
-            self._own.gaps = set()
         self._own.gaps.add(gap)
+
+
+def _numbers(counts: Mapping[str, Counter[str]]) -> dict[str, tuple[int, ...]]:
+    """Counts as `suspicion` takes them."""
+    return {name: tuple(one[kind] for kind in _COUNTED) for name, one in counts.items()}
 
 
 def _holds(outer: Box, inner: Box) -> bool:
