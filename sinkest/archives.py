@@ -71,8 +71,9 @@ def members(archive: str | Path, bounds: Bounds = DEFAULT) -> list[Member]:
     Raises
     ------
     InputError
-        If it cannot be read, is encrypted, leads out of its folder (absolute paths, ``..``, links), holds devices or
-        two files of one name, or more or larger files, deeper folders or longer names than the bounds allow.
+        If it cannot be read, is encrypted, leads out of its folder (absolute paths, ``..``, links), holds devices,
+        sparse files or two files of one name, or more or larger files, deeper folders or longer names than the bounds
+        allow.
     """
     file = Path(archive)
     with _opened(file) as opened:
@@ -134,6 +135,10 @@ class _HeaderTooLong(tarfile.TarError):
     """An extended header beyond the bound."""
 
 
+class _Sparse(tarfile.TarError):
+    """A file with holes, whose map is read into memory as a whole and whose size is what it says."""
+
+
 class _Header(tarfile.TarInfo):
     """A header of a tar; one that would be read into memory as a whole is refused before that."""
 
@@ -143,7 +148,13 @@ class _Header(tarfile.TarInfo):
         found = super().frombuf(buf, encoding, errors)
         if found.type in _EXTENDED and found.size > limits.TAR_HEADER_BYTES:
             raise _HeaderTooLong
+        if found.type == tarfile.GNUTYPE_SPARSE:
+            raise _Sparse
         return found
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        # a map before the content, packed into nothing and as long as it likes; the older kinds stand in headers
+        raise _Sparse
 
 
 @contextmanager
@@ -157,6 +168,8 @@ def _opened(file: Path) -> Iterator[_Archive]:
         raise  # it is a ValueError too, and says more than "damaged"
     except _HeaderTooLong as error:
         raise InputError("trust.archive_header", file=file, limit=limits.TAR_HEADER_BYTES) from error
+    except _Sparse as error:
+        raise InputError("trust.archive_sparse", file=file) from error
     except _BAD as error:
         raise InputError("trust.archive_damaged", file=file, reason=_first_line(error)) from error
     except OSError as error:
@@ -166,7 +179,9 @@ def _opened(file: Path) -> Iterator[_Archive]:
 def _checked(file: Path, opened: _Archive, bounds: Bounds) -> list[tuple[Member, _Entry]]:
     found: dict[str, tuple[Member, _Entry]] = {}
     total = 0
-    for entry in opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened:
+    for number, entry in enumerate(opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened, start=1):
+        if number > 2 * bounds.files:  # folders count too: a list of nothing else would fill the memory
+            raise InputError("trust.archive_files", file=file, limit=bounds.files)
         name = _name(entry)
         if isinstance(entry, tarfile.TarInfo):
             entry.pax_headers = {}  # what they say is in the entry already; those of all members add up in memory
@@ -175,6 +190,8 @@ def _checked(file: Path, opened: _Archive, bounds: Bounds) -> list[tuple[Member,
         if entry.isdir() if isinstance(entry, tarfile.TarInfo) else entry.is_dir():
             continue
         size = entry.size if isinstance(entry, tarfile.TarInfo) else entry.file_size
+        if size < 0:
+            raise InputError("trust.archive_damaged", file=file, reason=f"{path}: {size} bytes were stated")
         total += size
         if path.casefold() in found:
             raise InputError("trust.archive_twice", file=file, name=name)
@@ -230,6 +247,8 @@ def _safe_path(file: Path, name: str, bounds: Bounds) -> str:
 
 def _check_kind(file: Path, name: str, entry: _Entry) -> None:
     if isinstance(entry, tarfile.TarInfo):
+        if entry.issparse():
+            raise _Sparse
         if not (entry.isreg() or entry.isdir()):
             raise InputError("trust.archive_link", file=file, name=name)
         return

@@ -154,6 +154,42 @@ def test_a_header_up_to_the_bound_is_read(tmp_path: Path, kind: bytes) -> None:
     assert [member.path for member in members(tmp_path / "a.tar")] == ["a" * 200 if kind == b"L" else "file"]
 
 
+@pytest.mark.parametrize("kind", ["old", "0.1", "1.0"])
+def test_files_with_holes_are_refused_before_their_map_is_read(tmp_path: Path, kind: str) -> None:
+    """A map of 2 million zeros in 4 kB; sizes of 1 TB that nothing is stored of."""
+    entry = tarfile.TarInfo("holes")
+    content = b"1000000\n" + b"0\n" * 2_000_000
+    entry.size = len(content)
+    if kind == "old":
+        entry.type = tarfile.GNUTYPE_SPARSE
+    elif kind == "0.1":
+        entry.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1000000000000"}
+    else:
+        entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1000000000000"}
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as packed:
+        packed.addfile(entry, io.BytesIO(content))
+    tracemalloc.start()
+    try:
+        refused(tmp_path / "a.tar.gz", "holds a sparse file")
+        assert tracemalloc.get_traced_memory()[1] < len(content)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_size_below_zero_is_refused(tmp_path: Path) -> None:
+    """It would be taken off the others, and the next header be looked for before this one, for ever."""
+    entry = tarfile.TarInfo("odd")
+    entry.pax_headers = {"size": "-1024"}
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as target:
+        target.addfile(entry)
+    refused(tmp_path / "a.tar", "damaged or not a zip or tar")
+
+
+def test_folders_count_as_files_do(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", dict.fromkeys([f"{number}/" for number in range(9)], b""))
+    refused(archive, "more than 4 files", Bounds(files=4))
+
+
 @pytest.mark.parametrize(
     "bounds, says", [(Bounds(files=2), "more than 2 files"), (Bounds(unpacked_bytes=20), "more than 20 bytes")]
 )

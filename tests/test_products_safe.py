@@ -183,6 +183,25 @@ def test_a_zip_that_leads_out_of_itself_is_refused(tmp_path: Path, truth: Truth)
     damaged(tmp_path, archive=archive.name, reason="leads out of its folder")
 
 
+def test_links_that_lead_out_of_a_product_are_refused_and_a_linked_product_is_read(
+    tmp_path: Path, truth: Truth
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "here").mkdir()
+    product = write_safe(tmp_path / "disk", truth, truth.scenes[0])
+    (tmp_path / "here" / product.name).symlink_to(product)
+    assert ProductsSource(tmp_path / "here").bands
+    band = next(product.rglob("*_B11_20m.jp2"))
+    band.rename(tmp_path / "outside.jp2")
+    band.symlink_to(tmp_path / "outside.jp2")
+    for folder in ("disk", "here"):
+        damaged(tmp_path / folder, band=band.name, target=str(tmp_path / "outside.jp2"), why="leads out of the product")
+    granule = product / "GRANULE"
+    granule.rename(tmp_path / "elsewhere")
+    granule.symlink_to(tmp_path / "elsewhere")
+    damaged(tmp_path / "disk", granule="GRANULE is a link", target=str(tmp_path / "elsewhere"))
+
+
 def test_a_damaged_band_is_named(tmp_path: Path, truth: Truth) -> None:
     product = write_safe(tmp_path, truth, truth.scenes[0])
     band = next(product.rglob("*_B04_10m.jp2"))

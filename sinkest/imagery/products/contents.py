@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 import zipfile
 import zlib
@@ -104,6 +105,27 @@ def contents_of(path: Path) -> Contents:
     except SinkestError as error:
         raise SourceError(error.key, kind="unreadable", **error.fields) from error
     return Contents(path, names)
+
+
+def refuse_links_out(folder: Path) -> None:
+    """Look for links in a product's folder that lead out of it; a product that itself is linked into place is none.
+
+    Raises
+    ------
+    SourceError
+        Names the link and where it leads.
+    """
+    root = os.path.realpath(folder)
+    for entry in sorted(folder.rglob("*")):
+        if entry.is_symlink():
+            refuse_link_out(entry, root)
+
+
+def refuse_link_out(file: Path, root: str) -> None:
+    """Refuse a link that leads out of ``root``, which is a real path."""
+    target = os.path.realpath(file)
+    if not Path(target).is_relative_to(root):
+        raise SourceError("products.link_out", kind="unreadable", file=file, target=target)
 
 
 def is_archive(path: Path) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinkest.errors import SourceError
 from sinkest.imagery.products import landsat, mosaics, safe, store
-from sinkest.imagery.products.contents import Contents, contents_of, is_archive
+from sinkest.imagery.products.contents import (
+    Contents,
+    contents_of,
+    is_archive,
+    refuse_link_out,
+    refuse_links_out,
+)
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.raster import SUFFIXES
 
@@ -102,6 +109,7 @@ def _walk(
             continue
         if entry.is_dir():
             if entry.suffix.lower() == ".zarr":
+                refuse_links_out(entry)
                 found.products += store.read_store(entry, bands)
             elif not _safe(entry, bands, found) and depth > 0:
                 _walk(entry, depth - 1, bands, claimed, found, years)
@@ -119,6 +127,7 @@ def _safe(path: Path, bands: Sequence[str] | None, found: Inventory) -> bool:
     contents = contents_of(path)
     products = safe.split(contents)
     if products:
+        refuse_links_out(path)
         found.products += [safe.read_safe(product, bands) for product in products]
         return True
     if any(name.endswith(f"/{safe.METADATA}") for name in contents.names):
@@ -146,6 +155,12 @@ def _landsat(contents: Contents, bands: Sequence[str] | None, metadata: str, fou
     """Take a Landsat product, or leave one of another level; its files."""
     stem = metadata.removesuffix(landsat.SUFFIX)
     own = {contents.path / name for name in contents.names if name.startswith(stem)}
+    # where the metadata file is a link as well, somebody has linked the whole product into place
+    if not contents.packed and not (contents.path / metadata).is_symlink():
+        root = os.path.realpath(contents.path)
+        for file in sorted(own):
+            if file.is_symlink():
+                refuse_link_out(file, root)
     try:
         found.products.append(landsat.read_landsat(contents, metadata, bands))
     except SourceError as error:
