@@ -139,7 +139,8 @@ def examine_earthengine(account: Account) -> list[Finding]:
     list of Finding
         Reach, project, credentials, then token, account, computation, pixels: these are not tried after a failure.
     """
-    from sinkest.imagery.earthengine.client import Client, Pace
+    from sinkest.imagery.earthengine.client import Client
+    from sinkest.imagery.earthengine.pace import Pace
 
     client = Client(account, Pace(attempts=2))
     steps: dict[str, Callable[[], Message]] = {

@@ -22,8 +22,8 @@ from sinkest.errors import InputError
 from sinkest.estimate.tracks import two_phase_tracks
 from sinkest.estimate.twophase import TwoPhaseEstimate
 from sinkest.features.terrain import pixel_sides_m, slope_aspect
-from sinkest.imagery.gedi import rules
-from sinkest.imagery.gedi_granule import Terrain, read_granules
+from sinkest.imagery.gedi import Terrain, rules
+from sinkest.imagery.gedi_granule import read_granules
 from sinkest.imagery.source import Period, Source
 from sinkest.learn.table import VOLUME, read_plots
 from sinkest.messages import Message
@@ -94,7 +94,8 @@ def gather_from(
 ) -> tuple[Message, ...]:
     """Write the shots that the source of a configuration has, as `gather` does those of granules.
 
-    They lie in the configuration's zones and are of the calendar years of its imagery.
+    They lie in the configuration's zones and are of the calendar years of its imagery. The source's elevation model, if
+    it has one, judges them.
 
     Raises
     ------
@@ -110,8 +111,9 @@ def gather_from(
     loaded = load_config(config)
     source, last = make_source(loaded), loaded.spec.year
     period = Period(date(last - loaded.spec.imagery.years + 1, 1, 1), date(last, 12, 31))
-    zones, _ = place(loaded)
-    table = source.samples(shapely.union_all(zones.frame.geometry.to_numpy()), period)
+    zones, grid = place(loaded)
+    area = shapely.union_all(zones.frame.geometry.to_numpy())
+    table = source.samples(area, period, terrain_of(source, grid))
     told = Message.of("gedi.served", shots=len(table), source=source.name, period=str(period))
     _write(table, out, keep_all, f"{source.name} {period}")
     return (told, *_told(table, True), *_compared(table, plots, response))

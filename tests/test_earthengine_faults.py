@@ -12,7 +12,7 @@ import pytest
 
 from sinkest.errors import SourceError
 from sinkest.imagery.earthengine import Choices, EarthEngineSource, Pace
-from sinkest.imagery.earthengine.client import Gate
+from sinkest.imagery.earthengine.pace import Gate
 from tests.servers.earthengine.faults import PASSING
 from tests.servers.earthengine.fixtures import SUMMER, Served, serving, wanted
 from tests.source_faults import clean, run_schedule

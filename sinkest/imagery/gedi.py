@@ -75,6 +75,28 @@ the shot's ground against the model's, and the model's slope. ``rejected_by`` li
 ``usable`` shots fail none.
 """
 
+PRODUCT: Mapping[str, str] = {
+    "agbd_t_ha": "agbd",
+    "agbd_se_t_ha": "agbd_se",
+    "agbd_low_t_ha": "agbd_pi_lower",
+    "agbd_high_t_ha": "agbd_pi_upper",
+    "sensitivity": "sensitivity",
+    "l4_quality_flag": "l4_quality_flag",
+    "l2_quality_flag": "l2_quality_flag",
+    "degrade_flag": "degrade_flag",
+    "surface_flag": "surface_flag",
+    "leaf_off_flag": "land_cover_data/leaf_off_flag",
+    "pft": "land_cover_data/pft_class",
+    "water_percent": "land_cover_data/landsat_water_persistence",
+    "urban_percent": "land_cover_data/urban_proportion",
+    "solar_elevation_deg": "solar_elevation",
+    "elevation_m": "elev_lowestmode",
+}
+"""Column of the table to dataset of a beam in the product, by its path there; Mg/ha are t/ha."""
+
+Terrain = Callable[[NDArray[np.float64], NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
+"""Longitudes and latitudes to ``elevation_m`` and ``slope_deg`` of an elevation model there, NaN where it has none."""
+
 NEEDED = ("shot_number", "beam", "time", "lon", "lat", "agbd_t_ha", "agbd_se_t_ha", "l4_quality_flag", "degrade_flag")
 """What a source must deliver of every shot."""
 
@@ -136,6 +158,13 @@ def rules() -> tuple[Rule, ...]:
         )
         for row in csv.DictReader(lines)
     )
+
+
+def against(terrain: Terrain, columns: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
+    """Columns that need an elevation model: ``above_dem_m`` and ``slope_deg`` of shots, (n,)."""
+    model = terrain(np.asarray(columns["lon"], dtype=np.float64), np.asarray(columns["lat"], dtype=np.float64))
+    above_m = np.asarray(columns["elevation_m"], dtype=np.float64) - model["elevation_m"]
+    return {"above_dem_m": above_m, "slope_deg": model["slope_deg"]}
 
 
 def as_table(measured: Mapping[str, ArrayLike], *, where: str, simulated: bool = False) -> gpd.GeoDataFrame:

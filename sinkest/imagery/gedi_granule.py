@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sinkest.archives import Bounds, unpack
 from sinkest.errors import InputError
-from sinkest.imagery.gedi import EPOCH, as_table
+from sinkest.imagery.gedi import EPOCH, PRODUCT, Terrain, against, as_table
 
 MAX_SHOTS = 1_000_000
 """Shots of one beam; a whole granule, a quarter of an orbit, has some 160 000."""
@@ -30,34 +30,13 @@ _FILL = -9999.0
 _YEARS_S = (0.0, 60 * 366 * 86400.0)
 """Seconds since the epoch that a shot can have."""
 
-_NUMBERS: Mapping[str, str] = {
-    "lon": "lon_lowestmode",
-    "lat": "lat_lowestmode",
-    "agbd_t_ha": "agbd",
-    "agbd_se_t_ha": "agbd_se",
-    "agbd_low_t_ha": "agbd_pi_lower",
-    "agbd_high_t_ha": "agbd_pi_upper",
-    "sensitivity": "sensitivity",
-    "l4_quality_flag": "l4_quality_flag",
-    "l2_quality_flag": "l2_quality_flag",
-    "degrade_flag": "degrade_flag",
-    "surface_flag": "surface_flag",
-    "leaf_off_flag": "land_cover_data/leaf_off_flag",
-    "pft": "land_cover_data/pft_class",
-    "water_percent": "land_cover_data/landsat_water_persistence",
-    "urban_percent": "land_cover_data/urban_proportion",
-    "solar_elevation_deg": "solar_elevation",
-    "elevation_m": "elev_lowestmode",
-}
+_NUMBERS: Mapping[str, str] = {"lon": "lon_lowestmode", "lat": "lat_lowestmode", **PRODUCT}
 """Column of the table -> dataset of a beam."""
 
 _BROKEN = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError, MemoryError)
 """What h5py raises on damaged files."""
 
 Columns = dict[str, NDArray[Any]]
-
-
-Terrain = Callable[[NDArray[np.float64], NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
 
 
 def read_granules(
@@ -72,8 +51,7 @@ def read_granules(
     area : geometry, optional
         Only shots in it are returned, EPSG:4326.
     terrain : callable, optional
-        Longitudes and latitudes -> ``elevation_m`` and ``slope_deg`` of an elevation model there, NaN where it has no
-        data. Without it the rules that need them are not checked.
+        An elevation model. Without it the rules that need one are not checked.
 
     Returns
     -------
@@ -99,9 +77,7 @@ def read_granules(
     order = order[kept[order]]
     columns = {name: values[order] for name, values in columns.items()}
     if terrain is not None:
-        model = terrain(columns["lon"], columns["lat"])
-        columns["above_dem_m"] = columns["elevation_m"] - model["elevation_m"]
-        columns["slope_deg"] = model["slope_deg"]
+        columns |= against(terrain, columns)
     found = as_table(columns, where=", ".join(Path(one).name for one in paths))
     found.attrs |= {"shots": shots, "unplaced": int((~placed).sum())}
     return found

@@ -68,6 +68,11 @@ DEFAULT_SCALE: Mapping[str, NumberScale] = {
 04.00 and -0.1 from it on, archives have removed or kept it, and the acquisition date does not tell which."""
 
 
+PALSAR_OFFSET_DB = -83.0
+"""Of the yearly PALSAR and PALSAR-2 mosaics of JAXA: gamma0 in dB = 10 log10(DN ** 2) + this (Shimada et al. 2014,
+Remote Sensing of Environment 155)."""
+
+
 @dataclass(frozen=True)
 class QaCodes:
     """Meaning of the values of a class-coded quality band.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from shapely.geometry.base import BaseGeometry
 
+    from sinkest.imagery.gedi import Terrain
     from sinkest.messages import Message
 
 QaKind = Literal["scl", "qa_pixel", "fmask", "clear"]
@@ -302,8 +303,10 @@ class Source(ABC):
         """Read layers without a date: float32 (y, x) each, in the units of :attr:`layers`, NaN for no data."""
         raise InputError("imagery.unknown_layers", source=self.name, given=", ".join(names), expected="-")
 
-    def samples(self, area: BaseGeometry, period: Period) -> gpd.GeoDataFrame:
+    def samples(self, area: BaseGeometry, period: Period, terrain: Terrain | None = None) -> gpd.GeoDataFrame:
         """GEDI L4A shots in an area (EPSG:4326) and a period: the table of `sinkest.imagery.gedi`.
+
+        By ``terrain``, an elevation model, they are judged too where it is given.
 
         Raises
         ------

@@ -52,8 +52,6 @@ LAYER_UNITS: Mapping[str, str] = {
 """Maps of others by name: units. Classes are those of the data set's own legend."""
 
 PALSAR = "JAXA/ALOS/PALSAR/YEARLY/SAR_EPOCH"
-PALSAR_OFFSET_DB = -83.0
-"""gamma0 in dB = 10 log10(DN^2) + this (JAXA, calibration of the mosaic)."""
 PALSAR_UNUSABLE = (0, 100, 150)
 """Values of its quality band: no data, layover, shadow."""
 WORLDCOVER = "ESA/WorldCover/v200"

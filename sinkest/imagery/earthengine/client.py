@@ -1,36 +1,27 @@
-"""Requests for pixels, tables and values: tiles, retries, and as many at a time as the service bears."""
+"""Requests for pixels, tables and values: by tiles, tried again, and split where they are too much at once."""
 
 from __future__ import annotations
 
-import io
 import itertools
-import math
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 import ee
 import numpy as np
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from sinkest.errors import SourceError
 from sinkest.imagery.earthengine.auth import Account, connect
 from sinkest.imagery.earthengine.faults import NOT_MENDED, TOO_LARGE, GarbledError, diagnose
+from sinkest.imagery.earthengine.pace import Gate, Pace, Tally
+from sinkest.imagery.earthengine.wire import Floats, Window, decode, pixel_grid, plan_tiles
 
-Floats = NDArray[np.float32]
-Window = tuple[slice, slice]
 Result = TypeVar("Result")
 
-REQUEST_BYTES = 48 * 2**20
-"""Most uncompressed bytes of one request for pixels (documentation of computePixels)."""
-REQUEST_SIDE = 32768
-PIXEL_BYTES = 5
-"""Bytes of one number: four of float32, and one of a mask, which may count."""
 SMALLEST_SIDE = 16
 """A tile of this side that still takes too much memory is an error: the expression is too large, not the tile."""
 PAGE_ROWS = 1000
@@ -38,79 +29,6 @@ MOST_PAGES = 10_000
 """Pages of one table; a service that always names another page would be asked for ever."""
 FILL = -32768.0
 """Value that stands for no data on the wire: masked pixels would come as zeros."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How requests are made; no result depends on it.
-
-    Attributes
-    ----------
-    concurrency : int
-        Most requests at a time.
-    attempts : int
-        Tries of one request.
-    first_wait_s, longest_wait_s : float
-        Wait before the second try, and the longest one; it doubles in between, and half of it is drawn at random, so
-        that requests which failed together do not come back together.
-    tile_px : int
-        Longest side of a tile.
-    """
-
-    concurrency: int = 16
-    attempts: int = 8
-    first_wait_s: float = 1.0
-    longest_wait_s: float = 64.0
-    tile_px: int = 512
-
-
-@dataclass
-class Tally:
-    """What was asked so far."""
-
-    requests: int = 0
-    retries: int = 0
-    splits: int = 0
-    bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def add(self, **counts: int) -> None:
-        """Count from any thread."""
-        with self._lock:
-            for name, count in counts.items():
-                setattr(self, name, getattr(self, name) + count)
-
-
-class Gate:
-    """Lets so many through at a time: half as many after each word to slow down, slowly more while all goes well."""
-
-    def __init__(self, most: int) -> None:
-        self._most = self.limit = most
-        self._busy = self._good = 0
-        self._change = threading.Condition()
-
-    def __enter__(self) -> None:
-        with self._change:
-            self._change.wait_for(lambda: self._busy < self.limit)
-            self._busy += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._change:
-            self._busy -= 1
-            self._change.notify_all()
-
-    def narrow(self) -> None:
-        """Half as many from now on."""
-        with self._change:
-            self.limit, self._good = max(1, self.limit // 2), 0
-
-    def widen(self) -> None:
-        """Count a success; after as many as four rounds, one more is let through."""
-        with self._change:
-            self._good += 1
-            if self._good >= 4 * self.limit and self.limit < self._most:
-                self.limit, self._good = self.limit + 1, 0
-                self._change.notify_all()
 
 
 class Client:
@@ -293,70 +211,6 @@ class Client:
     def _wait_s(self, attempt: int) -> float:
         longest = min(self.pace.longest_wait_s, self.pace.first_wait_s * 2.0 ** (attempt - 1))
         return longest * (0.5 + 0.5 * self._jitter.random())
-
-
-def plan_tiles(shape: tuple[int, int], bands: int, side: int) -> list[Window]:
-    """Windows of at most ``side`` pixels a side, each small enough for one request with all bands.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns.
-    bands : int
-    side : int
-
-    Returns
-    -------
-    list of (slice, slice)
-        In row order; near equal in size.
-    """
-    rows, cols = shape
-    most = REQUEST_BYTES // (PIXEL_BYTES * bands)
-    side = min(side, REQUEST_SIDE, math.isqrt(most))
-    down, across = -(-rows // side), -(-cols // side)
-    row_edges = [rows * k // down for k in range(down + 1)]
-    col_edges = [cols * k // across for k in range(across + 1)]
-    return [
-        (slice(top, bottom), slice(left, right))
-        for top, bottom in itertools.pairwise(row_edges)
-        for left, right in itertools.pairwise(col_edges)
-    ]
-
-
-def pixel_grid(grid: GeoBox) -> dict[str, Any]:
-    """A grid as requests spell it."""
-    affine = grid.affine
-    rows, cols = grid.shape.yx
-    code = None if grid.crs is None else grid.crs.to_epsg()
-    crs = {"crsCode": f"EPSG:{code}"} if code else {"crsWkt": str(grid.crs and grid.crs.to_wkt())}
-    transform = {
-        "scaleX": affine.a,
-        "shearX": affine.b,
-        "translateX": affine.c,
-        "shearY": affine.d,
-        "scaleY": affine.e,
-        "translateY": affine.f,
-    }
-    return {"dimensions": {"width": cols, "height": rows}, "affineTransform": transform, **crs}
-
-
-def decode(content: bytes, bands: Sequence[str], shape: tuple[int, int]) -> Floats:
-    """Bands out of an answer in NumPy's format, (band, y, x).
-
-    Raises
-    ------
-    GarbledError
-        If the answer is cut short, is something else, or is of other bands or another shape than asked for.
-    """
-    try:
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        page = content.lstrip()[:1] == b"<"
-        raise GarbledError("a web page instead of pixels" if page else "pixels cut short or damaged") from error
-    names = getattr(getattr(array, "dtype", None), "names", None)
-    if names is None or set(names) != set(bands) or array.shape != shape:
-        raise GarbledError(f"pixels {getattr(array, 'shape', '?')} of {len(names or ())} bands instead of {shape}")
-    return np.stack([array[band] for band in bands]).astype(np.float32, copy=False)
 
 
 def _where(grid: GeoBox) -> str:

@@ -10,6 +10,7 @@ import ee
 
 from sinkest.imagery.earthengine import assets
 from sinkest.imagery.earthengine.formula import index_image
+from sinkest.imagery.sensors import PALSAR_OFFSET_DB
 
 SCORE = "score"
 INDEX = "system:index"
@@ -155,7 +156,7 @@ def layer(name: str, year: int) -> ee.Image:
     images = yearly(name, year)
     if images is not None and name != "dynamic_world":
         mosaic = images.mosaic()
-        decibel = mosaic.select(name[-2:].upper()).toDouble().pow(2).log10().multiply(10).add(assets.PALSAR_OFFSET_DB)
+        decibel = mosaic.select(name[-2:].upper()).toDouble().pow(2).log10().multiply(10).add(PALSAR_OFFSET_DB)
         quality = mosaic.select("qa")
         for code in assets.PALSAR_UNUSABLE:
             decibel = decibel.updateMask(quality.neq(code))

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from odc.geo.geobox import GeoBox
 
-from sinkest.imagery.earthengine.client import PIXEL_BYTES, plan_tiles
 from sinkest.imagery.earthengine.source import EarthEngineSource, band_names
+from sinkest.imagery.earthengine.wire import PIXEL_BYTES, Window, plan_tiles
 from sinkest.imagery.source import Composition
-
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)

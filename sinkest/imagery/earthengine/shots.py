@@ -14,32 +14,16 @@ from shapely.geometry.base import BaseGeometry
 from sinkest.errors import SourceError
 from sinkest.imagery.earthengine import assets, graphs
 from sinkest.imagery.earthengine.client import Client
-from sinkest.imagery.gedi import EPOCH, as_table
+from sinkest.imagery.gedi import EPOCH, PRODUCT, Terrain, against, as_table
 from sinkest.imagery.source import Period
 
-COLUMNS: Mapping[str, str] = {
-    "agbd_t_ha": "agbd",
-    "agbd_se_t_ha": "agbd_se",
-    "agbd_low_t_ha": "agbd_pi_lower",
-    "agbd_high_t_ha": "agbd_pi_upper",
-    "sensitivity": "sensitivity",
-    "l4_quality_flag": "l4_quality_flag",
-    "l2_quality_flag": "l2_quality_flag",
-    "degrade_flag": "degrade_flag",
-    "surface_flag": "surface_flag",
-    "leaf_off_flag": "leaf_off_flag",
-    "pft": "pft_class",
-    "water_percent": "landsat_water_persistence",
-    "urban_percent": "urban_proportion",
-    "solar_elevation_deg": "solar_elevation",
-    "elevation_m": "elev_lowestmode",
-}
-"""Column of the table to property of a shot; Mg/ha are t/ha."""
+COLUMNS: Mapping[str, str] = {ours: path.rsplit("/", 1)[-1] for ours, path in PRODUCT.items()}
+"""Column of the table to property of a shot: the product's own name, without its group."""
 
 _TEXTS: Mapping[str, str] = {"predict_stratum": "predict_stratum"}
 
 
-def gedi_shots(client: Client, area: BaseGeometry, period: Period) -> gpd.GeoDataFrame:
+def gedi_shots(client: Client, area: BaseGeometry, period: Period, terrain: Terrain | None = None) -> gpd.GeoDataFrame:
     """Shots in an area, whatever their quality; the table's own rules tell which are usable.
 
     Parameters
@@ -49,6 +33,8 @@ def gedi_shots(client: Client, area: BaseGeometry, period: Period) -> gpd.GeoDat
         In EPSG:4326.
     period : Period
         Days of the shots.
+    terrain : callable, optional
+        An elevation model. Without it the rules that need one are not checked.
 
     Raises
     ------
@@ -67,7 +53,8 @@ def gedi_shots(client: Client, area: BaseGeometry, period: Period) -> gpd.GeoDat
         box = " ".join(f"{edge:.3f}" for edge in area.bounds)
         raise SourceError("earthengine.no_shots", kind="empty", period=str(period), box=box)
     ordered = sorted(inside, key=lambda shot: shot["shot_number"])
-    return as_table(_measured(ordered), where=assets.GEDI_INDEX)
+    columns = _measured(ordered)
+    return as_table(columns | (against(terrain, columns) if terrain else {}), where=assets.GEDI_INDEX)
 
 
 def _shot(feature: Mapping[str, Any], granule: str) -> dict[str, Any]:

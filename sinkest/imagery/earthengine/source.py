@@ -17,8 +17,10 @@ from shapely.geometry.base import BaseGeometry
 from sinkest.errors import InputError, SourceError
 from sinkest.imagery.earthengine import assets, graphs, scenes
 from sinkest.imagery.earthengine.auth import Account
-from sinkest.imagery.earthengine.client import Client, Pace
+from sinkest.imagery.earthengine.client import Client
+from sinkest.imagery.earthengine.pace import Pace
 from sinkest.imagery.earthengine.shots import gedi_shots
+from sinkest.imagery.gedi import Terrain
 from sinkest.imagery.source import QA, QA_FILL, RADAR_BANDS, Composition, Period, Scene, Source, in_order
 
 Floats = NDArray[np.float32]
@@ -283,7 +285,7 @@ class EarthEngineSource(Source):
         image = ee.Image.cat([graphs.layer(name, self.choices.year) for name in names])
         return dict(self.client.pixels(image, names, grid))
 
-    def samples(self, area: BaseGeometry, period: Period) -> gpd.GeoDataFrame:
+    def samples(self, area: BaseGeometry, period: Period, terrain: Terrain | None = None) -> gpd.GeoDataFrame:
         """GEDI L4A shots in an area: the table of `sinkest.imagery.gedi`.
 
         Parameters
@@ -291,6 +293,8 @@ class EarthEngineSource(Source):
         area : shapely geometry
             In EPSG:4326.
         period : Period
+        terrain : callable, optional
+            An elevation model, by which the shots are judged too.
 
         Raises
         ------
@@ -298,7 +302,7 @@ class EarthEngineSource(Source):
             If there is no shot, or the service does not answer.
         """
         self.client.connect()
-        return gedi_shots(self.client, area, period)
+        return gedi_shots(self.client, area, period, terrain)
 
 
 def _again(account: Account, choices: Choices, pace: Pace | None, composes: bool) -> EarthEngineSource:

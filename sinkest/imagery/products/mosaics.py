@@ -1,7 +1,7 @@
 """Single rasters that are known by their names: radar mosaics, yearly PALSAR mosaics, tiles of elevation models.
 
-Conversions: Sentinel-1 in decibels, gamma0 = 10 ** (stored / 10). PALSAR and PALSAR-2 yearly mosaics of JAXA,
-gamma0 [dB] = 10 log10(DN ** 2) - 83.0 (Shimada et al. 2014, Remote Sensing of Environment 155), 0 is no data.
+Conversions: Sentinel-1 in decibels, gamma0 = 10 ** (stored / 10). PALSAR and PALSAR-2 yearly mosaics of JAXA, see
+`PALSAR_OFFSET_DB` of `sinkest.imagery.sensors`, 0 is no data.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from sinkest.errors import SourceError
 from sinkest.imagery.joined import read_joined
 from sinkest.imagery.raster import RasterFile, bounds_in, meets, nodata_of, probe, read_numbers
 from sinkest.imagery.resample import Kernel
+from sinkest.imagery.sensors import PALSAR_OFFSET_DB
 
 RadarValues = Literal["linear", "db", "amplitude"]
-PALSAR_OFFSET_DB = -83.0
 MAX_SUBPIXELS = 16
 """Places a side of a pixel that are looked at, at most."""
 
