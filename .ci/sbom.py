@@ -56,6 +56,8 @@ def bill(wheel: Path) -> dict[str, Any]:
         "components": files,
     }
     parts = [component(key, held.version, licence(held)) for key, held in sorted(needed.items())]
+    if not parts or not any(file["name"] == f"{name}/__init__.py" for file in files):
+        sys.exit(f"{wheel} holds no {name}, or {name} {release} is not installed here")
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
