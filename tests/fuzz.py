@@ -11,6 +11,7 @@ import argparse
 import faulthandler
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -203,6 +204,16 @@ def _watched(process: int, out: Path) -> int:
         time.sleep(0.05)
 
 
+def _names(folder: Path) -> list[str]:
+    """All readers, listed in a process of its own: making them starts threads, which a later copy would wait for."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_listed, (folder,))
+
+
+def _listed(folder: Path) -> list[str]:
+    return list(make_readers(folder))
+
+
 def main() -> int:
     """Print the counts; 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -214,7 +225,7 @@ def main() -> int:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        names = options.readers or list(make_readers(scratch / "names"))
+        names = options.readers or _names(scratch / "names")
         each = -(-options.inputs // len(names))
         print(f"{'reader':16} {'inputs':>7} {'read':>7} {'refused':>8} {'wrong':>6} {'slowest':>9} {'memory':>9}")
         total = wrong = 0

@@ -118,7 +118,8 @@ def _sealed_run(folder: Path, year: int) -> Path:
     rows = [
         {**shared, "zone": name, "value": value, "se": 5.0, "low": value - 10, "high": value + 10} for name in names
     ]
-    about = {"name": "load", "year": year, "zones": [{"zone_id": name, "area_ha": 10.0} for name in names]}
+    about = {"name": "load", "year": year, "crs": "EPSG:32649", "shape": [40, 40], "resolution_m": 10.0}
+    about["zones"] = [{"zone_id": name, "area_ha": 10.0} for name in names]
 
     def work(place: Path) -> None:
         tidy(rows).to_parquet(place / "estimates.parquet")
@@ -134,7 +135,7 @@ PARTS: Mapping[str, Callable[[int, Path], bool]] = {"zones": zones, "plots": plo
 
 
 def measured(part: str, scale: int) -> Cost:
-    """Cost of a problem in a process of its own."""
+    """Cost of a problem in a process of its own; a copy of one that has done no work and so has no threads."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:

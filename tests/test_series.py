@@ -15,6 +15,7 @@ from sinkest.tidy import COLUMNS as TIDY
 from tests.project_fixture import call, run_folder
 
 ZONES = [{"zone_id": "1", "name_zh": "甲", "name_en": "A", "area_ha": 1000.0}]
+GRID = {"crs": "EPSG:32649", "shape": [30, 40], "resolution_m": 10.0}
 
 
 def tidy(year: int, *, definition: str = "forest_current_rule", **values: tuple[float, float]) -> pd.DataFrame:
@@ -27,14 +28,21 @@ def tidy(year: int, *, definition: str = "forest_current_rule", **values: tuple[
     return pd.DataFrame(rows)
 
 
-def made(folder: Path, table: pd.DataFrame, *, zones: list[dict] = ZONES, previous: str | None = None) -> Path:
+def made(
+    folder: Path,
+    table: pd.DataFrame,
+    *,
+    zones: list[dict] = ZONES,
+    previous: str | None = None,
+    grid: dict = GRID,
+) -> Path:
     """A sealed run that has estimates and nothing else."""
     year = int(table["year"].iloc[0])
     store = RunStore(folder)
 
     def work(working: Path) -> None:
         table.to_parquet(working / "estimates.parquet", index=False)
-        about = {"name": f"run-{year}", "year": year, "zones": zones}
+        about = {"name": f"run-{year}", "year": year, "zones": zones, **{name: grid[name] for name in GRID}}
         (working / "run.json").write_text(json.dumps(about), encoding="utf-8")
 
     store.run_stage("estimate", {"year": year, "previous_run": previous, "folder": folder.name}, work)
@@ -127,6 +135,18 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, years: tuple, areas: tuple
     assert refused.value.key == expected
 
 
+def test_runs_on_unlike_grids_are_refused_unless_asked_for(tmp_path: Path) -> None:
+    runs = [
+        made(tmp_path / str(year), tidy(year, growing_stock=(100.0, 3.0)), grid={**GRID, "resolution_m": side})
+        for year, side in ((2020, 10.0), (2025, 20.0))
+    ]
+    with pytest.raises(InputError) as refused:
+        series(runs)
+    assert refused.value.key == "series.unlike_grids"
+    assert "EPSG:32649, 10 m, 40 x 30 px" in str(refused.value)
+    assert series(runs, any_grid=True)["change"].tolist()[1] == 0.0
+
+
 def test_one_run_an_empty_folder_and_a_changed_file_are_refused(tmp_path: Path) -> None:
     first = made(tmp_path / "a", tidy(2020, growing_stock=(100.0, 3.0)))
     second = made(tmp_path / "b", tidy(2025, growing_stock=(100.0, 3.0)))
@@ -146,7 +166,7 @@ def test_the_command_prints_and_writes_it(finished: Path, tmp_path: Path, capsys
     table = pd.read_parquet(now / "estimate" / "estimates.parquet").assign(year=2020)
     table["value"] *= 0.9
     about = json.loads((now / "estimate" / "run.json").read_text(encoding="utf-8"))
-    made(before, table, zones=about["zones"])
+    made(before, table, zones=about["zones"], grid=about)
     out = tmp_path / "series.csv"
     assert call("--lang", "zh", "series", before, now, "--out", out) == 0
     shown = capsys.readouterr().out

@@ -157,7 +157,7 @@ def _row(runs: Sequence[_Read], quantity: str, zone: str) -> dict[str, Any] | No
 
 def _changed(runs: Sequence[_Read], quantity: str, zone: str) -> dict[str, Any]:
     """The change from the first run to the second, with its interval; backwards where the second is the earlier."""
-    line = series([run.folder for run in runs], quantities=[quantity], zone=zone).iloc[-1]
+    line = series([run.folder for run in runs], quantities=[quantity], zone=zone, any_grid=True).iloc[-1]
     sign = 1.0 if runs[0].year < runs[1].year else -1.0
     ends = sorted((sign * float(line["change_low"]), sign * float(line["change_high"])))
     judged = {"yes": "change", "no": "cannot_tell"}.get(str(line["significant"]), "")

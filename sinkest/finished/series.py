@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from sinkest.account.definitions import comparable
+from sinkest.aoi.record import grid_text, same_grid
 from sinkest.errors import InputError
 from sinkest.runstore import RunStore, read_json
 from sinkest.tidy import CITY, WITHHELD
@@ -54,11 +55,17 @@ class _Run:
     key: str
     previous: str | None
     zones: dict[str, float]
+    grid: dict[str, Any]
     estimates: pd.DataFrame
 
 
 def series(
-    runs: Sequence[Path], *, quantities: Sequence[str] = (), zone: str = CITY, level: float = 0.95
+    runs: Sequence[Path],
+    *,
+    quantities: Sequence[str] = (),
+    zone: str = CITY,
+    level: float = 0.95,
+    any_grid: bool = False,
 ) -> pd.DataFrame:
     """Estimates of several runs side by side, by year.
 
@@ -76,6 +83,8 @@ def series(
     zone : str
     level : float
         Of the intervals of the changes.
+    any_grid : bool
+        Whether the runs may lie on unlike grids; who asks for that has to say so beside the changes.
 
     Returns
     -------
@@ -88,7 +97,8 @@ def series(
     RunError
         If a folder holds no finished run.
     InputError
-        If there are fewer than two runs, two of one year, unlike areas or definitions, or an unknown quantity or zone.
+        If there are fewer than two runs, two of one year, unlike areas, grids or definitions, or an unknown
+        quantity or zone.
     """
     if len(runs) < 2:
         raise InputError("series.two_runs", given=len(runs))
@@ -97,6 +107,9 @@ def series(
         if first.year == second.year:
             raise InputError("series.same_year", first=first.folder, second=second.folder, year=first.year)
         _same_area(first, second)
+        if not (any_grid or same_grid(first.grid, second.grid)):
+            grids = {"given": grid_text(first.grid), "expected": grid_text(second.grid)}
+            raise InputError("series.unlike_grids", first=first.folder, second=second.folder, **grids)
     known = list(dict.fromkeys(name for run in found for name in run.estimates["quantity"]))
     for name in quantities:
         if name not in known:
@@ -123,7 +136,7 @@ def _read(folder: Path) -> _Run:
     year = int(about["year"])
     table = table[table["year"] == year].assign(zone=lambda rows: rows["zone"].astype(str))
     previous = seal["parts"].get("previous_run")
-    return _Run(str(about["name"]), folder, year, str(seal["key"]), previous, zones, table)
+    return _Run(str(about["name"]), folder, year, str(seal["key"]), previous, zones, about, table)
 
 
 def _same_area(first: _Run, second: _Run) -> None:
