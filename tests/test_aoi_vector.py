@@ -1,7 +1,9 @@
 """Vector files of every kind, whole and damaged."""
 
 import shutil
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -150,3 +152,67 @@ def test_parquet_without_geometry(tmp_path: Path) -> None:
 def test_table_without_geometry(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("adcode,name\n1,x\n", encoding="utf-8")
     assert refusal(tmp_path / "a.csv") == "aoi.no_layer"
+
+
+# -- files that are more than data ------------------------------------------------------------------------------------
+
+SERVICE = "<OGRWFSDataSource><URL>http://127.0.0.1:9/</URL></OGRWFSDataSource>"
+LAYER = '<OGRVRTLayer name="a"><SrcDataSource>{file}</SrcDataSource></OGRVRTLayer>'
+ELSEWHERE = f"<OGRVRTDataSource>{LAYER}</OGRVRTDataSource>"
+PIPELINE = '{{"type": "gdal_streamed_alg", "command_line": "gdal vector pipeline ! read {file} ! write streamed_file"}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("b.geojson", ELSEWHERE), ("b.kml", SERVICE), ("b.gdalg.json", PIPELINE), ("b.shp", " " * 9000 + ELSEWHERE)],
+)
+def test_files_that_tell_where_to_look_are_not_followed(
+    tmp_path: Path, counties: gpd.GeoDataFrame, name: str, content: str
+) -> None:
+    """GDAL itself follows the first and the third of them, whatever they are called."""
+    counties.to_file(tmp_path / "a.gpkg", layer="a")
+    (tmp_path / name).write_text(content.format(file=tmp_path / "a.gpkg"))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(tmp_path / name, name)
+    for file in (tmp_path / name, tmp_path / "b.zip"):
+        with pytest.raises(InputError) as told:
+            read_vector(file)
+        assert told.value.key == "aoi.directions"
+
+
+LISTED = "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES ('v', 'features', 'v', 4326);"
+VIRTUAL = 'CREATE VIRTUAL TABLE d USING VirtualOGR("http://127.0.0.1:9/")'
+TRIGGER = "CREATE TRIGGER t AFTER UPDATE ON a BEGIN DELETE FROM a; END;"
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        (f"CREATE VIEW v AS SELECT fid, geom, zeroblob(900000000) AS b FROM a; {LISTED}", "v"),
+        ("CREATE VIEW gpkg_extensions_2 AS SELECT randomblob(900000000)", "gpkg_extensions_2"),
+        ("ALTER TABLE a ADD COLUMN b TEXT AS (hex(zeroblob(400000000)))", "a"),
+        (f"PRAGMA writable_schema = ON; INSERT INTO sqlite_master VALUES ('table', 'd', 'd', 0, '{VIRTUAL}')", "d"),
+        (f"CREATE VIEW spare AS SELECT fid FROM a; {TRIGGER}", ""),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_sql_of_a_geopackage_is_not_run(
+    tmp_path: Path, counties: gpd.GeoDataFrame, sql: str, named: str, packed: bool
+) -> None:
+    path = tmp_path / "a.gpkg"
+    counties.iloc[:1].to_file(path, layer="a")
+    with closing(sqlite3.connect(path)) as held:
+        held.executescript(sql)
+    content = path.read_bytes()
+    if packed:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.write(path, "a.gpkg")
+    given = tmp_path / "a.zip" if packed else path
+    if named:
+        with pytest.raises(InputError) as told:
+            read_vector(given)
+        assert (told.value.key, told.value.fields["layers"]) == ("aoi.computed_layer", named)
+        assert told.value.fields["file"] == given
+    else:
+        assert len(read_vector(given)) == 1
+    assert path.read_bytes() == content

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import warnings
 import zipfile
 import zlib
@@ -14,6 +16,7 @@ import pyogrio.errors
 import pyproj.exceptions
 import shapely
 
+from sinkest.aoi.container import HEAD_BYTES, refuse_directions, refuse_programs
 from sinkest.archives import members
 from sinkest.errors import InputError
 from sinkest.limits import VECTOR_BYTES
@@ -61,7 +64,8 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     Raises
     ------
     InputError
-        If the file is missing, unreadable or damaged, holds no layer with geometry, or several and none was named.
+        If the file is missing, unreadable or damaged, leads to other files or services, computes its layers with SQL,
+        holds no layer with geometry, or several and none was named.
     """
     file = Path(path)
     if not file.exists():
@@ -96,6 +100,8 @@ def _refuse_twins(file: Path, frame: gpd.GeoDataFrame) -> None:
 def _read_ogr(file: Path, layer: str | None) -> gpd.GeoDataFrame:
     if file.suffix.lower() == ".zip":
         return _read_zip(file, layer)
+    if file.is_file():
+        refuse_programs(file)
     layers = [str(name) for name, kind in pyogrio.list_layers(file) if kind is not None]
     return gpd.read_file(file, layer=_chosen(file, layers, layer), engine="pyogrio")
 
@@ -109,8 +115,24 @@ def _read_zip(file: Path, layer: str | None) -> gpd.GeoDataFrame:
             for name in archive.namelist()
             if name.lower().endswith(ZIPPED) and "__MACOSX" not in name
         }
-    chosen = _chosen(file, sorted(found), layer)
-    return gpd.read_file(f"/vsizip/{{{file.resolve()}}}/{found[chosen]}", engine="pyogrio")
+        chosen = found[_chosen(file, sorted(found), layer)]
+        with archive.open(chosen) as packed:
+            database = refuse_directions(file, packed.read(HEAD_BYTES))
+        if database:
+            return _read_database(file, archive, chosen)
+    return gpd.read_file(f"/vsizip/{{{file.resolve()}}}/{chosen}", engine="pyogrio")
+
+
+def _read_database(file: Path, archive: zipfile.ZipFile, name: str) -> gpd.GeoDataFrame:
+    """A GeoPackage out of an archive: only unpacked can it be looked into first."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / PurePosixPath(name).name
+        with archive.open(name) as packed, place.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+        try:
+            return _read_ogr(place, None)
+        except InputError as error:
+            raise InputError(error.key, **{**error.fields, "file": file}) from error
 
 
 def _chosen(file: Path, layers: list[str], layer: str | None) -> str:
