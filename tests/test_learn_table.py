@@ -186,6 +186,11 @@ def test_two_plots_at_one_point_may_be_allowed(tmp_path: Path) -> None:
         ("date", "2025-02-29", "cell_unreadable"),
         ("date", "01/10/2025", "cell_unreadable"),
         ("date", "1492-10-12", "cell_unreadable"),
+        ("date", "45961", "cell_serial_date"),
+        ("plot_id", "4.30203E+11", "cell_scientific"),
+        ("volume_m3_ha", "1,234.5", "cell_grouped"),
+        ("volume_m3_ha", "1 234,5", "cell_grouped"),
+        ("volume_m3_ha", "10²", "cell_unreadable"),
         ("volume_m3_ha", "", "cell_empty"),
         ("volume_m3_ha", "NaN", "cell_empty"),
         ("volume_m3_ha", "about 70", "cell_unreadable"),
@@ -210,6 +215,13 @@ def test_a_bad_cell_is_named_by_file_row_column_and_value(tmp_path: Path, column
     assert "row 4" in text
     assert repr(column) in text
     assert key == "cell_empty" or value in text
+
+
+def test_digits_of_an_input_method_are_read(tmp_path: Path) -> None:
+    line = GOOD[0].replace("68.5", "６８．５").replace("2025-10-01", "２０２５－１０－０１")
+    frame = table.read_plots(write(tmp_path, HEADER, line, GOOD[1]))
+    assert frame["volume_m3_ha"].tolist() == [68.5, 0.0]
+    assert str(frame["date"].iloc[0])[:10] == "2025-10-01"
 
 
 def test_the_limit_itself_is_accepted(tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ _DATES = (
     re.compile(r"([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日"),
 )
 
+_WIDE = {0xFF00 + place: 0x20 + place for place in range(1, 0x5F)} | {0x3000: 0x20}
+"""Characters of the full width of an input method, and the plain ones that they are."""
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[ ,'\u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?")
+_SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]+)?E\+[0-9]{2,3}")
+_SERIAL = re.compile(r"[1-6][0-9]{4}(?:\.[0-9]+)?")
+"""Days since 1900 as spreadsheets count them, from 1927 to 2091."""
+
 Parsed = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]
 """Values, which cells are empty, which cells cannot be read."""
 
@@ -55,6 +62,25 @@ def flags(cells: NDArray[Any]) -> Parsed:
         none = np.zeros(len(cells), dtype=bool)
         return cells.copy(), none, none.copy()
     return _each(cells, _flag, np.bool_, False)
+
+
+def identifiers(cells: NDArray[Any]) -> Parsed:
+    """Names, of which a spreadsheet has not cut the digits: ``4.30203E+11`` once was a longer number."""
+    values, missing, bad = names(cells)
+    cut = [isinstance(cell, str) and _SCIENTIFIC.fullmatch(cell.strip()) is not None for cell in cells]
+    return values, missing, bad | np.array(cut, dtype=bool)
+
+
+def quirk(cell: Any, kind: str) -> str:
+    """Id of the message that explains a cell by what a spreadsheet made of it; empty where it explains nothing."""
+    text = str(_plain(cell)).translate(_WIDE).strip()
+    patterns = {
+        "date": (_SERIAL, "learn.cell_serial_date"),
+        "number": (_GROUPED, "learn.cell_grouped"),
+        "id": (_SCIENTIFIC, "learn.cell_scientific"),
+    }
+    pattern, key = patterns.get(kind, (None, ""))
+    return key if pattern is not None and pattern.fullmatch(text) else ""
 
 
 def names(cells: NDArray[Any]) -> Parsed:
@@ -124,8 +150,8 @@ def _number(cell: Any) -> float | None:
         return None
     if isinstance(cell, int | float):
         value = float(str(cell))
-    elif isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
-        value = float(cell)
+    elif isinstance(cell, str) and _NUMBER.fullmatch(text := cell.translate(_WIDE).strip()):
+        value = float(text)  # digits of an input method, １２．５, are the same digits
     else:
         return None
     return value if math.isfinite(value) else None
@@ -138,7 +164,7 @@ def _date(cell: Any) -> np.datetime64 | None:
     elif isinstance(cell, np.datetime64):
         day = cell.astype("datetime64[D]").astype("datetime64[s]")
     elif isinstance(cell, str | int | np.integer):
-        day = _written_date(str(cell).strip())
+        day = _written_date(str(cell).translate(_WIDE).strip())
     return day if day is not None and EARLIEST_DATE <= day <= LATEST_DATE else None
 
 

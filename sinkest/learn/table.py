@@ -301,7 +301,10 @@ class _Reader:
         if column.kind == "class" and self.classes is not None:
             self._tell_unknown_classes(column, given, bad, problems)
         else:
-            problems.cells(bad, column.name, given, "learn.cell_unreadable", expected=expected)
+            keys = np.full(len(bad), "learn.cell_unreadable", dtype=object)
+            keys[bad] = [reading.quirk(cell, column.kind) or "learn.cell_unreadable" for cell in given[bad]]
+            for key in sorted(set(keys[bad])):
+                problems.cells(bad & (keys == key), column.name, given, key, expected=expected)
         if column.kind in {"number", "year"}:
             off = ~missing & ~bad & _out_of_range(values, column)
             problems.cells(off, column.name, given, "learn.cell_out_of_range", expected=expected)
@@ -321,7 +324,7 @@ class _Reader:
             return reading.classes(given, self.classes)
         if column.kind == "choice":
             return reading.classes(given, {choice.casefold(): choice for choice in column.choices})
-        return reading.names(given)
+        return reading.identifiers(given) if column.kind == "id" else reading.names(given)
 
     def _tell_empty(self, column: Column, missing: NDArray[np.bool_], problems: Problems) -> None:
         """Name row and record: who fills in a GeoPackage sees the name, but no row number."""
