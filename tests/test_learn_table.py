@@ -508,7 +508,7 @@ def test_templates_explain_every_column_in_both_languages(name: str) -> None:
 def test_a_filled_template_is_read_back(tmp_path: Path) -> None:
     rows = [
         *template_rows(SCHEMAS["plots"]),
-        ["1", "113.1", "27.8", "2025-10-01", "68.5", "fir", "0.0667", "", "", "", ""],
+        ["1", "113.1", "27.8", "2025-10-01", "68.5", "fir", "中龄林", "17", "0.0667", "", "", "", ""],
     ]
     path = tmp_path / "plots.csv"
     import csv

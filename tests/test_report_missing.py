@@ -23,6 +23,7 @@ GONE = {
     "trajectory": "trajectory",
     "wetland": "wetland",
     "carbon": "carbon",
+    "ages": "types",
 }
 """What is said to be missing, and in which section of the page."""
 
@@ -41,7 +42,7 @@ def run(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = config.replace("accept_provisional = true", "accept_provisional = false")
     (project / CONFIG).write_text(config, encoding="utf-8")
     plots = pd.read_csv(project / "plots.csv", encoding="utf-8-sig")
-    once = plots.drop(columns=[name for name in plots.columns if name.startswith("previous_")])
+    once = plots.drop(columns=[name for name in plots.columns if name.startswith(("previous_", "age_"))])
     once.to_csv(project / "plots.csv", index=False, encoding="utf-8-sig")
     _leave_gaps(run_folder(project))
     assert call("-q", "run", project / CONFIG) == 0
@@ -87,6 +88,7 @@ def test_the_workbook_says_it(run: Path) -> None:
     told = "\n".join(str(cell.value) for sheet in sheets for row in sheet.iter_rows() for cell in row if cell.value)
     assert text("report.missing_targets", "zh") in told
     assert text("report.missing_wetland", "zh") in told
+    assert text("report.missing_ages", "zh") in told
 
 
 def test_the_terminal_still_prints_what_there_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from sinkest.config.base import ClassId, Section, Text, problem
+
+ALL_TYPES = "all"
+"""In ``age_limits``: every forest type that has no limits of its own."""
+Age = Annotated[float, Field(ge=1, le=1000)]
+ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", max_length=300)]
 
 
 class AoiSection(Section):
@@ -76,6 +82,26 @@ class StockSection(Section):
     fold_block_m: float = Field(10_000, gt=0, description="side of the blocks that are held out together")
     clusters: int = Field(10, ge=2, description="environment clusters, for plots without coordinates")
     bootstrap: int = Field(200, ge=20, le=5000, description="refits behind a model-based interval (purposive plots)")
+    age_limits: dict[ClassId, tuple[Age, Age, Age, Age]] = Field(
+        default_factory=dict,
+        description="forest type, or 'all' for those not named -> first year of the middle-aged, near-mature, mature "
+        "and over-mature group (LY/T 2908), for plots with age_years and no age_group",
+    )
+
+    @model_validator(mode="after")
+    def _growing_ages(self) -> StockSection:
+        for name, limits in self.age_limits.items():
+            if any(late <= early for early, late in pairwise(limits)):
+                raise problem("age_limits", what=f"stock.age_limits.{name}")
+        return self
+
+
+class ModelsSection(Section):
+    """What recipes and saved models may import beyond scikit-learn and this program."""
+
+    allow: tuple[ImportPath, ...] = Field(
+        (), description="estimator classes of your own, package.module.Class; what they import is run"
+    )
 
 
 class ForestSection(Section):

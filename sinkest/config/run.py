@@ -16,10 +16,12 @@ from pydantic_core import ErrorDetails
 from sinkest.config.base import Section, Slug, Text, problem
 from sinkest.config.imagery import FeaturesSection, ImagerySection
 from sinkest.config.maps import (
+    ALL_TYPES,
     AoiSection,
     ForestSection,
     LandCoverSection,
     LandUseSection,
+    ModelsSection,
     StockSection,
     WetlandSection,
 )
@@ -71,6 +73,7 @@ class RunConfig(Section):
     aoi: AoiSection
     imagery: ImagerySection
     features: FeaturesSection = FeaturesSection()
+    models: ModelsSection = ModelsSection()
     land_cover: LandCoverSection | None = None
     stock: StockSection | None = None
     forest: ForestSection | None = None
@@ -103,6 +106,8 @@ class RunConfig(Section):
             yield "forest.forest_classes", list(self.forest.forest_classes)
             yield "forest.arbor_classes", list(self.forest.arbor_classes)
             yield "forest.tree_cover_classes", list(self.forest.tree_cover_classes)
+        if self.stock is not None:
+            yield "stock.age_limits", [name for name in self.stock.age_limits if name != ALL_TYPES]
         yield "wetland.classes", list(self.wetland.classes)
         yield "account.forest_types", list(self.account.forest_types)
         yield "account.stand_ages", list(self.account.stand_ages)

@@ -16,6 +16,7 @@ from sinkest.explain.carbon import (
 )
 from sinkest.explain.evidence import Evidence
 from sinkest.explain.forest import (
+    age_chain,
     coverage_chain,
     forest_change_chain,
     land_use_chain,
@@ -59,6 +60,8 @@ _CHAINS: dict[str, Callable[[Evidence, str, str, str], Chain]] = {
     "growing_stock": stock_chain,
     "growing_stock_per_ha": stock_per_ha_chain,
     "stock_by_type": stock_by_type_chain,
+    "stock_by_age": age_chain,
+    "area_by_age": age_chain,
     "forest_area_change": forest_change_chain,
     "stock_change": change_chain,
     "biomass": biomass_chain,

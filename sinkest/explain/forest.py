@@ -92,6 +92,14 @@ def stock_by_type_chain(evidence: Evidence, quantity: str, _part: str, zone: str
     return Chain(present(estimate_term(evidence, name, zone) for name in ("growing_stock", "pixel_growing_stock")))
 
 
+def age_chain(evidence: Evidence, quantity: str, part: str, zone: str) -> Chain:
+    """Of the whole, the zones; of a zone, what its groups were brought to."""
+    if zone == CITY:
+        return stock_by_type_chain(evidence, quantity, part, zone)
+    whole = "growing_stock" if quantity.startswith("stock") else "arbor_area"
+    return Chain(present([estimate_term(evidence, whole, zone)]))
+
+
 def _renamed(term: Term | None, name: Words) -> Term | None:
     return None if term is None else Term(name, term.value, term.unit, term.source)
 

@@ -6,7 +6,7 @@ The schemas drive the readers, the messages of refusal and the empty templates a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -20,6 +20,17 @@ Kind = Literal["id", "text", "number", "year", "date", "flag", "class", "lon", "
 Shape = Literal["point", "area", "none"]
 
 MAX_VOLUME_M3_HA = 2000.0
+MAX_AGE_YEARS = 3000.0
+AGE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "young": ("幼龄林", "幼龄", "幼", "1"),
+        "middle": ("中龄林", "中龄", "中", "2"),
+        "near": ("近熟林", "近熟", "近", "3"),
+        "mature": ("成熟林", "成熟", "成", "4"),
+        "over": ("过熟林", "过熟", "过", "5"),
+    }
+)
+"""Age groups of arbor forest from the youngest on, with the spellings that crews use."""
 COMMENT = "#"
 """A row whose first cell begins with this is an explanation and is not read."""
 
@@ -53,6 +64,8 @@ class Column:
         Bound that a number must exceed.
     choices : tuple of str
         Valid texts of a ``choice``.
+    spellings : mapping
+        Choice -> other texts that mean it.
     about : str
         Id in the message catalogue of the text that explains the column.
     """
@@ -65,13 +78,15 @@ class Column:
     high: float | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
+    spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     about: str = "learn.about_other"
 
     def expected(self) -> Message:
         """What a cell of the column may hold."""
         unit = Message.of("learn.unit", unit=self.unit) if self.unit else ""
         if self.kind == "choice":
-            return Message.of("learn.expect_choice", choices=", ".join(self.choices))
+            shown = ("/".join((choice, *self.spellings.get(choice, ())[:1])) for choice in self.choices)
+            return Message.of("learn.expect_choice", choices=", ".join(shown))
         if self.kind not in {"number", "year"}:
             return Message.of(f"learn.expect_{self.kind}")
         what = Message.of(f"learn.expect_{self.kind}", unit=unit)
@@ -165,6 +180,8 @@ SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
                 Column("date", "date", True),
                 _number("volume_m3_ha", "m3/ha", True, low=0, high=MAX_VOLUME_M3_HA),
                 Column("forest_type", "class"),
+                Column("age_group", "choice", choices=tuple(AGE_GROUPS), spellings=AGE_GROUPS),
+                _number("age_years", "years", low=0, high=MAX_AGE_YEARS),
                 _number("area_ha", "ha", above=0, high=100),
                 Column("zone_id", "text"),
                 Column("previous_date", "date"),

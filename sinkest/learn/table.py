@@ -323,7 +323,7 @@ class _Reader:
         if column.kind == "class":
             return reading.classes(given, self.classes)
         if column.kind == "choice":
-            return reading.classes(given, {choice.casefold(): choice for choice in column.choices})
+            return reading.classes(given, _spellings({name: column.spellings.get(name, ()) for name in column.choices}))
         return reading.identifiers(given) if column.kind == "id" else reading.names(given)
 
     def _tell_empty(self, column: Column, missing: NDArray[np.bool_], problems: Problems) -> None:

@@ -36,6 +36,8 @@ from sinkest.report.units import (
 # parts of the left head add up to the right quantity, and are printed to the same digit
 _WHOLE = {
     "stock_by_type": "growing_stock",
+    "stock_by_age": "growing_stock",
+    "area_by_age": "arbor_area",
     "pixel_growing_stock": "growing_stock",
     "pixel_forest_area": "forest_area",
     "carbon": "carbon:total",
@@ -46,7 +48,9 @@ _WHOLE = {
     "wetland_area": "wetland_area",
 }
 _CELLS = ("quantity", "zone", "value", "unit", "status")
-_ADDED = ("stock_by_type", "carbon", "biomass")
+_ADDED = ("stock_by_type", "stock_by_age", "area_by_age", "carbon", "biomass")
+_FOLLOWING = ("stock_by_age", "area_by_age")
+"""Parts printed to the digit of their whole, whatever their own errors: a finer split must not change its print."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +262,7 @@ def _steps(rows: pd.DataFrame, units: dict[str, str]) -> dict[str, int]:
     whole: dict[str, float] = {}
     for quantity, zone, unit, error in rows[["quantity", "zone", "unit", "se"]].itertuples(index=False):
         shown = _in_base(error, unit)
-        if shown is None:
+        if shown is None or (str(quantity).partition(":")[0] in _FOLLOWING and _family(str(quantity)) in units):
             continue
         errors.setdefault(_family(str(quantity)), []).append(shown)
         if zone == CITY and quantity == _family(str(quantity)):

@@ -21,6 +21,8 @@ _PARTS = {
     "wetland_area": "kind",
     "sink": "component",
     "greenness_gain": "treatment",
+    "stock_by_age": "age",
+    "area_by_age": "age",
 }
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 

@@ -129,6 +129,7 @@ class Page:
     other: list[Figure]
     figures: list[Figure]
     types: list[tuple[Words, Entry]]
+    ages: list[tuple[Words, Entry]]
     pools: list[tuple[Words, Entry]]
     pool_unit: Words
     wetlands: list[tuple[Words, Entry]]
@@ -173,7 +174,8 @@ def page_of(data: ReportData, book: Book) -> Page:
             data, book, [e.quantity for e in other_entries(book, tables.values()) if e.quantity not in shown]
         ),
         figures=_figures(data, book, [q for q in book.quantities if ":" not in q or q == "carbon:total"]),
-        types=_types(tables["types"]),
+        types=sorted(_last_column(tables["types"]), key=lambda item: -(item[1].value or 0)),
+        ages=_last_column(tables["ages"]),
         pool_unit=Words(unit_label("t C", "zh"), unit_label("t C", "en")),
         pools=_named(book, tables["carbon"], lambda key: key.startswith("carbon:") and key != "carbon:total"),
         wetlands=_named(book, tables["wetland"], lambda key: key.startswith("wetland_area:")),
@@ -247,13 +249,10 @@ def _figures(data: ReportData, book: Book, quantities: Iterable[str]) -> list[Fi
     return figures
 
 
-def _types(table: Table) -> list[tuple[Words, Entry]]:
-    """Growing stock by type, the largest first."""
-    if not table:
-        return []
-    found = [(row.name, row.cells[-1]) for row in table.rows]
-    kept = [(name, entry) for name, entry in found if entry is not None and entry.value is not None]
-    return sorted(kept, key=lambda item: -(item[1].value or 0))
+def _last_column(table: Table) -> list[tuple[Words, Entry]]:
+    """Names and growing stock of the parts that have one."""
+    found = [(row.name, row.cells[-1]) for row in table.rows if table]
+    return [(name, entry) for name, entry in found if entry is not None and entry.value is not None]
 
 
 def _quantities(cells: Sequence[Entry | None]) -> list[str]:

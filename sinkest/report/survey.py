@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import pandas as pd
 
+from sinkest.report.ages import AGES, age_cells, has_ages
 from sinkest.report.book import rounded_to_sum
 from sinkest.report.data import CITY, WITHHELD, ReportData
 from sinkest.report.landuse import woodland
@@ -224,18 +225,20 @@ def _types(data: ReportData, leafs: Leafs) -> SurveyTable:
     _, areas = _forest_areas(data, leafs)
     _, stocks = _stock_cells(data, leafs)
     names = class_names(data)
+    aged = has_ages(leafs)
     rows = []
     for name in data.roles.get("arbor", ()):
         area = added([*areas.get(f"class_area:{name}", {}).values()])
         stock = added([*stocks.get(f"stock_by_type:{name}", {}).values()])
-        cells = (area, stock, quotient(stock, area, 2, 10_000), *[NO_DATA] * 5)
+        by_age = Words.of("survey.whole_only") if aged else NO_DATA
+        cells = (area, stock, quotient(stock, area, 2, 10_000), *[by_age] * len(AGES))
         rows.append((names.get(name, Words.same(name)), cells))
-    ages = ("age_young", "age_middle", "age_near", "age_mature", "age_over")
     heads = [head_of("type_area", "ha"), head_of("type_stock", "m3"), head_of("type_per_ha", "m3_ha", sums=False)]
-    heads += [head_of(age, "ha") for age in ages]
+    heads += [head_of(f"age_{age}", "ha") for age in AGES]
     total: list[Cell] = [added([cells[place] for _, cells in rows]) for place in range(len(heads))]
     total[2] = quotient(total[1], total[0], 2, 10_000)
-    notes = tuple(Words.of(f"survey.{name}") for name in ("rounding", "note_types"))
+    total[3:] = age_cells(leafs, total[0])
+    notes = tuple(Words.of(f"survey.{name}") for name in ("rounding", "note_ages" if aged else "note_types"))
     return SurveyTable("3", Words.of("survey.type"), tuple(heads), tuple(rows), tuple(total), False, notes)
 
 

@@ -7,10 +7,11 @@ of one :class:`~sinkest.report.book.Book`, so the same estimate reads the same i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from sinkest.report.ages import AGES, UNKNOWN
 from sinkest.report.book import Book, Entry, rounded_to_sum
 from sinkest.report.data import CITY, ReportData
 from sinkest.report.names import Words, part_name, quantity_name, zone_name
@@ -36,7 +37,9 @@ BALANCE = ("wetland_burial", "wetland_methane", "wetland_methane_co2e", "wetland
 WETLAND = (*BALANCE, "small_wetland_sites", "small_wetland_sites_corridor", "small_wetland_area")
 
 
-_LISTED = ("class_area", "stock_by_type", "biomass", "wetland_area", "carbon_pool", "sink")
+_LISTED = (
+    "class_area", "stock_by_type", "stock_by_age", "area_by_age", "biomass", "wetland_area", "carbon_pool", "sink",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -225,22 +228,42 @@ def stock_type_zone_table(data: ReportData, book: Book) -> Table:
 def type_table(data: ReportData, book: Book) -> Table:
     """Area and growing stock of the city by forest type; the total is the city's growing stock."""
     types = [quantity.partition(":")[2] for quantity in book.parts("stock_by_type")]
-    heads = [head for head in ("class_area", "stock_by_type") if any(book.has(f"{head}:{t}") for t in types)]
-    if "stock_by_type" not in heads:
+    return _parted(data, book, "types", types, {"class_area": "", "stock_by_type": "growing_stock"})
+
+
+def age_table(data: ReportData, book: Book) -> Table:
+    """Area and growing stock of arbor forest of the whole city by age group."""
+    return _parted(data, book, "ages", _ages(book), {"area_by_age": "arbor_area", "stock_by_age": "growing_stock"})
+
+
+def stock_age_zone_table(data: ReportData, book: Book) -> Table:
+    """Growing stock by age group and zone."""
+    return zone_table(data, book, "stock_age_zone", [f"stock_by_age:{part}" for part in _ages(book)])
+
+
+def _ages(book: Book) -> list[str]:
+    there = {quantity.partition(":")[2] for quantity in book.parts("stock_by_age")}
+    return [part for part in (*AGES, UNKNOWN) if part in there]
+
+
+def _parted(data: ReportData, book: Book, table_id: str, parts: Sequence[str], wholes: Mapping[str, str]) -> Table:
+    """Parts of the city by quantities; ``wholes``: heads of the parts, the last the stock, to the whole or nothing."""
+    stock = list(wholes)[-1]
+    heads = [head for head in wholes if any(book.has(f"{head}:{part}") for part in parts)]
+    if stock not in heads:
         heads = []
     columns = []
     for head in heads:
-        first = next(f"{head}:{t}" for t in types if book.has(f"{head}:{t}"))
-        name = Words.of(f"report.head_{head}")
-        sums = head == "stock_by_type" and book.has("growing_stock")
-        columns.append(Column(head, name, book.unit(first), adds_up=book.parts_add_up(head), sums=sums))
+        unit = book.unit(next(f"{head}:{part}" for part in parts if book.has(f"{head}:{part}")))
+        name, sums = Words.of(f"report.head_{head}"), book.has(wholes[head])
+        columns.append(Column(head, name, unit, adds_up=book.parts_add_up(head), sums=sums))
     rows = tuple(
-        Row(part, part_name(data, f"stock_by_type:{part}"), tuple(book.entry(f"{head}:{part}") for head in heads))
-        for part in types
+        Row(part, part_name(data, f"{stock}:{part}"), tuple(book.entry(f"{head}:{part}") for head in heads))
+        for part in parts
     )
-    wholes = tuple(book.entry("growing_stock") if head == "stock_by_type" else None for head in heads)
-    total = Row(CITY, Words.of("report.total"), wholes)
-    return Table("types", Words.of("report.table_types"), Words.of("report.type"), tuple(columns), rows, total)
+    total = Row(CITY, Words.of("report.total"), tuple(book.entry(wholes[head]) for head in heads))
+    first = Words.of("report.type" if table_id == "types" else "report.age_group")
+    return Table(table_id, Words.of(f"report.table_{table_id}"), first, tuple(columns), rows, total)
 
 
 def other_entries(book: Book, printed: Iterable[Table]) -> list[Entry]:
@@ -259,6 +282,8 @@ def all_tables(data: ReportData, book: Book) -> dict[str, Table]:
         stock_table,
         type_table,
         stock_type_zone_table,
+        age_table,
+        stock_age_zone_table,
         carbon_table,
         sink_table,
         pool_table,

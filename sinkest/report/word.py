@@ -117,6 +117,8 @@ class _Parts(Results):
         else:
             self._missing("method")
         writer.bullets(self._rules())
+        self._listing(self.page.listings["land_use"], (3.2, 0.8, 0.9, 1.2, 1.2), left=(0, 1))
+        self._listing(self.page.listings["uncertainty"], (2.2, 1.6, 1.1, 1.5, 1.1))
         for name, shares in self.page.variance:
             caption = writer.words("report.variance_caption", quantity=name[language])
             cells = [[source[language], f"{percent(share)} %"] for source, share in shares]

@@ -18,11 +18,12 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from sinkest.report.book import Entry
-from sinkest.report.curves import Point
 from sinkest.report.data import MapLayer, ReportData
 from sinkest.report.labels import place
 from sinkest.report.maps import colormap
 from sinkest.report.names import zone_order
+from sinkest.report.roads import COLOURS, DASHES, Road
+from sinkest.report.sections import Course
 from sinkest.report.svg import FOREST, INK, MUTED, TARGET, WARNING
 from sinkest.report.units import unit_of
 
@@ -99,9 +100,12 @@ def zones_png(data: ReportData, cells: Sequence[Entry | None], whole: Entry | No
         return _png(figure)
 
 
-def course_png(data: ReportData, points: Sequence[Point], unit: str, language: str) -> bytes:
-    """A quantity over the years: dots with bars are estimates, dashes the planned path, diamonds the targets."""
-    power = 10.0 ** unit_of(unit).power(language)
+def course_png(data: ReportData, course: Course, language: str) -> bytes:
+    """A quantity over the years: dots with bars are estimates, dashes the planned path, diamonds the targets.
+
+    Scenarios have bands and broken lines in the colours of :mod:`sinkest.report.roads`.
+    """
+    points, power = course.points, 10.0 ** unit_of(course.unit).power(language)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.4, 2.9), dpi=DPI, facecolor="white")
         axes = figure.add_axes((0.1, 0.12, 0.87, 0.84))
@@ -123,10 +127,22 @@ def course_png(data: ReportData, points: Sequence[Point], unit: str, language: s
                 for year, low, high in ends:
                     axes.plot((year, year), (low, high), color=_BAND, lw=6, solid_capstyle="round")
                 axes.plot(years, values, color=INK, marker="o", ls="none", markersize=5)
-        axes.set_xticks(sorted({p.year for p in points}))
+        _scenarios(axes, course.roads, power)
+        axes.set_xticks(sorted({p.year for p in points} | {stop.year for road in course.roads for stop in road.stops}))
         _plain_axes(axes, "y")
         _stamp(axes, data, (0.5,))
         return _png(figure)
+
+
+def _scenarios(axes: Axes, roads: Sequence[Road], power: float) -> None:
+    for number, road in enumerate(roads):
+        colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+        held = [(s.year, s.low / power, s.high / power) for s in road.stops if s.low is not None and s.high is not None]
+        if len(held) > 1:
+            years, low, high = ([stop[end] for stop in held] for end in range(3))
+            axes.fill_between(years, low, high, color=colour, alpha=0.1, lw=0)
+        pattern = (0, tuple(float(part) / 2 for part in dash.split()))
+        axes.plot([s.year for s in road.stops], [s.value / power for s in road.stops], color=colour, lw=1.3, ls=pattern)
 
 
 def _png(figure: Figure) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from sinkest.report.book import Book, Entry
@@ -9,6 +10,7 @@ from sinkest.report.data import MapLayer, ReportData
 from sinkest.report.listings import Listing
 from sinkest.report.maps import layer_title, legend_items
 from sinkest.report.names import Words, zone_name, zone_order
+from sinkest.report.roads import COLOURS
 from sinkest.report.sections import Figure, Page, page_of
 from sinkest.report.tables import Table
 from sinkest.report.units import MISSING, unit_label
@@ -64,12 +66,12 @@ class Section:
         for note in table.notes():
             writer.say(note[language], NOTE)
 
-    def _listing(self, item: Listing) -> None:
+    def _listing(self, item: Listing, widths: Sequence[float] | None = None, left: Sequence[int] = (0,)) -> None:
         if not item:
             return
         rows = [[cell[self._language] for cell in row] for row in item.rows]
         heads = [head[self._language] for head in item.heads]
-        self.writer.table(heads, rows, caption=item.title[self._language])
+        self.writer.table(heads, rows, caption=item.title[self._language], widths=widths, left=left)
 
 
 class Results(Section):
@@ -213,10 +215,13 @@ class Results(Section):
                     self.writer.picture(zones_png(self.data, cells, whole, self._language), caption, 14.0)
 
     def types(self) -> None:
-        """Stock by type."""
-        if not self.page.tables["types"]:
-            self._missing("types")
-        self._table(self.page.tables["types"])
+        """Stock by type and by age group."""
+        for name in ("types", "ages"):
+            if not self.page.tables[name]:
+                self._missing(name)
+            self._table(self.page.tables[name])
+        if self.page.tables["ages"]:
+            self.writer.say(self.writer.words("report.ages_note"), NOTE)
 
     def carbon(self) -> None:
         """Carbon by pool, and the sink with what it is made of."""
@@ -249,4 +254,14 @@ class Results(Section):
                 quantity=course.name[self._language],
                 unit=course.unit_shown[self._language],
             )
-            self.writer.picture(course_png(self.data, course.points, course.unit, self._language), caption, 14.0)
+            self.writer.picture(course_png(self.data, course, self._language), caption, 14.0)
+            if course.roads:
+                named = [(COLOURS[k % len(COLOURS)], road.name[self._language]) for k, road in enumerate(course.roads)]
+                self.writer.legend(named, min(len(named), 3))
+        if self.page.courses:
+            band = any(course.projected for course in self.page.courses)
+            told = ("chart_projection", {"level": self.page.level}) if band else ("chart_no_projection", {})
+            self.writer.say(self.writer.words(f"report.{told[0]}", **told[1]), NOTE)
+        if any(course.roads for course in self.page.courses):
+            self.writer.say(self.writer.words("report.chart_roads", level=self.page.level), NOTE)
+        self._listing(self.page.listings["scenarios"], (1.5, 1.5, 0.7, 1.5, 1.0, 1.0, 1.3, 1.0), left=(0, 1))

@@ -60,7 +60,8 @@ def report_xlsx(data: ReportData) -> bytes:
     closing_sheets(workbook, data, stored)
     tables = all_tables(data, book)
     for name, ids, notes in _SHEETS:
-        _table_sheet(workbook, data, name, [tables[item] for item in ids], notes, stored)
+        ageless = ("missing_ages",) if "ages" in ids and not tables["ages"] else ()
+        _table_sheet(workbook, data, name, [tables[item] for item in ids], (*notes, *ageless), stored)
     _details_sheet(workbook, data, book)
     _data_sheet(workbook, data)
     _factors_sheet(workbook, data)
@@ -77,7 +78,7 @@ def report_xlsx(data: ReportData) -> bytes:
 
 _SHEETS = (
     ("area", ("area", "classes"), ()),
-    ("stock", ("stock", "stock_type_zone"), ()),
+    ("stock", ("stock", "types", "stock_type_zone", "ages", "stock_age_zone"), ()),
     ("carbon", ("carbon", "sink", "pools", "biomass"), ("sign",)),
     ("wetland", ("wetland",), ("burial_note",)),
 )

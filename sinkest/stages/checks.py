@@ -25,7 +25,7 @@ ADDITIVE = (
     "pixel_forest_area",
     "pixel_growing_stock",
 )
-ADDITIVE_PREFIXES = ("class_area:", "stock_by_type:", "carbon:", "biomass:")
+ADDITIVE_PREFIXES = ("class_area:", "stock_by_type:", "stock_by_age:", "area_by_age:", "carbon:", "biomass:")
 
 
 AMOUNTS = ("growing_stock", "forest_area", "arbor_area")

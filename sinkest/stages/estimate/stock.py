@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sinkest.stages import inference, previous, response, train
+from sinkest.stages.ages import age_groups
 from sinkest.stages.context import Run
 from sinkest.stages.estimate.book import Book
 from sinkest.stages.estimate.maps import classes_at
@@ -35,8 +36,20 @@ def read_stock(run: Run, book: Book, sums: Mapping[str, pd.DataFrame], areas: Ar
     book.mark(plots)
     plots = _with_years(_measured_twice(run, book, plots))
     predicted, means = assisting(run, plots, sums)
+    types = spec.forest.arbor_classes
+    groups, told = age_groups(plots, spec.stock.age_limits, types)
+    if groups is not None:
+        plots = plots.assign(stand_age=groups)
+    book.notes += told
     found = inference.stock(
-        book.frame, plots, predicted, means, spec.forest.arbor_classes, spec.stock.design, spec.estimate.min_plots
+        book.frame,
+        plots,
+        predicted,
+        means,
+        types,
+        spec.stock.design,
+        spec.estimate.min_plots,
+        areas.groups.get("arbor") if areas is not None else None,
     )
     book.rows += found.rows
     book.notes += [*found.total.city.notes, *found.notes]

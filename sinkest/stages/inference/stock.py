@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sinkest.estimate.domains import CountyTable, county_totals
 from sinkest.estimate.total import horvitz_thompson
 from sinkest.messages import Message
+from sinkest.stages.inference.ages import age_rows
 from sinkest.stages.inference.frame import Frame, positive_interval, spread_table
 from sinkest.stages.inference.raking import LEAST_SHARE, rake
 from sinkest.tidy import CITY
@@ -59,6 +60,7 @@ def stock(
     types: Sequence[str],
     design: Design,
     minimum: int,
+    arbor: CountyTable | None = None,
 ) -> Stock:
     """Growing stock by zone and type, and its yearly change where plots were measured twice.
 
@@ -71,7 +73,7 @@ def stock(
     frame : Frame
     plots : DataFrame
         ``volume_m3_ha``, ``forest_type``, ``zone_id``, ``x_m``, ``y_m``; optional ``previous_volume_m3_ha`` and
-        ``years`` between the measurements.
+        ``years`` between the measurements, ``stand_age`` (group of age, "" outside arbor forest).
     predicted : DataFrame (plots x types)
         Out-of-fold prediction at each plot in the column of its mapped type, 0 elsewhere (m3/ha of all land).
     map_mean : DataFrame (zones x types)
@@ -81,6 +83,8 @@ def stock(
     design : {"systematic", "random"}
     minimum : int
         Plots a zone needs for a correction of its own.
+    arbor : CountyTable, optional
+        Area of arbor forest by reference points, for the area by age.
     """
     usable = [name for name in types if predicted[name].to_numpy().any()]
 
@@ -122,6 +126,8 @@ def stock(
                 method=whole.city.method,
             )
         )
+    if "stand_age" in plots:
+        rows += age_rows(frame, plots["stand_age"].to_numpy(dtype=object), volume, whole, total, arbor)
     change = _change(frame, plots, total, rows)
     return Stock(rows, by_type, change, float(efficiency), whole, _left_out(measured - volume, frame.total_ha))
 
