@@ -86,8 +86,8 @@ sys.path.insert(0, str(place))
 
 # %% [markdown]
 # ## Its recipe, and the shipped ones beside it  配方与自带配方
-# What is not of scikit-learn or sinkest has to be allowed by name: a recipe is text from anywhere and may not run any code.
-# 非 scikit-learn 或 sinkest 的模块须显式允许。
+# A class that is not of scikit-learn or sinkest has to be allowed by name: a recipe is text from anywhere and may not run any
+# code. 非 scikit-learn 或 sinkest 的类须按名显式允许。
 
 # %%
 recipe = """version = 1
@@ -112,7 +112,7 @@ ridge = recipe.replace("my_neighbours.WeightedNeighbours", "sklearn.linear_model
 candidates = {
     "shipped stock model 自带": recipes.load(shipped("models/stock/model.toml").parent),
     "ridge 岭回归": recipes.parse(ridge, Path("ridge")),
-    "weighted neighbours 新估计器": recipes.load(place, allow=["my_neighbours"]),
+    "weighted neighbours 新估计器": recipes.load(place, classes=["my_neighbours.WeightedNeighbours"]),
 }
 
 # %% [markdown]
@@ -144,7 +144,18 @@ figure.tight_layout()
 figure.show() if plt.isinteractive() else figure.canvas.draw()
 
 # %% [markdown]
-# In a run, a folder of your project with such a `model.toml` is named as `stock.model`. A run takes estimators of
-# scikit-learn and of sinkest alone, so that a recipe from anywhere is safe to run; estimators of your own are compared from
-# Python, as here. `sinkest compare` holds two runs with different recipes against each other.
-# 在配置中以 `stock.model` 指明配方文件夹即可运行；运行只接受 scikit-learn 与 sinkest 的估计器，自写估计器在 Python 中比较。
+# In a run, a folder of your project with such a `model.toml` is named as `stock.model`, and the class under `[models]`:
+#
+# ```toml
+# [stock]
+# model = "models/weighted_neighbours"
+#
+# [models]
+# allow = ["my_neighbours.WeightedNeighbours"]   # found on PYTHONPATH or installed
+# ```
+#
+# What is allowed stands in the run's record with the SHA-256 of its file; a changed file trains anew. A recipe that names
+# anything else is refused, and so is a saved model that holds it. `sinkest compare` holds two runs with different recipes
+# against each other.
+# 在配置中以 `stock.model` 指明配方文件夹，并在 `[models] allow` 中写明自写的类（须在 PYTHONPATH 中或已安装）；所允许的类及其文件的
+# SHA-256 记入运行记录，文件改动则重新训练。其余类一律拒绝。

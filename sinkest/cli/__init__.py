@@ -292,13 +292,13 @@ def completion(shell: str) -> None:
     click.echo(completion_script(build(), shell))
 
 
-def replay(manifest: Path, out: Path, inputs: Path | None, workers: int | None, block_size: int | None) -> None:
+def replay(manifest: Path, out: Path, **given: Any) -> None:
     """Repeat a run from its manifest and compare every output."""
     from sinkest.cli.listeners import listen
     from sinkest.finished.replay import replay as again
 
     with listen() as progress:
-        found = again(manifest, out, progress=progress, inputs=inputs, workers=workers, block_size=block_size)
+        found = again(manifest, out, progress=progress, **given)
     changed = [text(f"trust.replay_{problem.kind}", path=problem.path) for problem in found.different]
     told = [*(text("trust.replay_same", path=name) for name in found.same), *changed]
     if not changed:

@@ -120,6 +120,7 @@ def replay_parameters() -> list[Parameter]:
             ["--out"], type=click.Path(path_type=Path), required=True, help=text("cli.replay_out_help")
         ),
         lambda: click.Option(["--inputs"], type=click.Path(path_type=Path), help=text("cli.replay_inputs_help")),
+        lambda: click.Option(["--allow"], multiple=True, metavar="CLASS", help=text("cli.replay_allow_help")),
         workers,
         block_size,
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ def replay(
     *,
     progress: Progress,
     inputs: Path | None = None,
+    allow: Sequence[str] = (),
     workers: int | None = None,
     block_size: int | None = None,
 ) -> Replay:
@@ -64,6 +65,8 @@ def replay(
         Is also told what of program and libraries is not what the run was made with.
     inputs : Path, optional
         Folder that relative paths of the configuration start from; by default where the configuration of the run lay.
+    allow : sequence of str
+        Estimator classes beyond scikit-learn's that the recipes may import; that a manifest names them is not enough.
     workers, block_size : int, optional
         No result depends on them.
 
@@ -82,6 +85,9 @@ def replay(
         raise RunError("trust.replay_format", file=path, expected=FORMAT, given=recorded.get("format", "-"))
     base = inputs if inputs is not None else _base(path, recorded)
     loaded = _configuration(path, recorded, base, out)
+    unseen = sorted({*loaded.spec.models.allow} - {*allow})
+    if unseen:
+        raise RunError("trust.replay_classes", file=path, classes=", ".join(unseen), first=unseen[0])
     if loaded.run_folder.exists():
         raise RunError("trust.folder_exists", folder=loaded.run_folder)
     _check_inputs(path, recorded, loaded)

@@ -26,8 +26,9 @@ from sinkest import limits
 from sinkest.errors import ModelError
 from sinkest.learn import canonical
 from sinkest.learn.applicability import AreaOfApplicability
+from sinkest.learn.imports import ALLOWED_ROOTS, is_allowed, trusted_names
 from sinkest.learn.model import TrainedModel
-from sinkest.learn.recipes import ALLOWED_ROOTS, RECIPE_FILE, parse, pickles
+from sinkest.learn.recipes import RECIPE_FILE, Recipe, parse, pickles
 from sinkest.learn.spread import Spread
 from sinkest.runstore import pretty_json, write_bytes
 
@@ -101,7 +102,7 @@ def save(folder: str | Path, model: TrainedModel) -> dict[str, str]:
         content = canonical.dump(_content(model))
     except (skops.io.exceptions.UnsupportedTypeException, TypeError) as error:
         raise ModelError("learn.cannot_store", name=model.recipe.name, reason=str(error)) from error
-    untrusted = _untrusted(content, model.recipe.allowed)
+    untrusted = _untrusted(content, model.recipe)
     if untrusted:
         raise ModelError("learn.cannot_trust", file=target / ESTIMATOR_FILE, types=", ".join(untrusted))
     recipe = model.recipe.text.encode()
@@ -120,7 +121,7 @@ def is_trained(folder: str | Path) -> bool:
     return (Path(folder) / CARD_FILE).is_file()
 
 
-def load(folder: str | Path, *, allow: Sequence[str] = ()) -> TrainedModel:
+def load(folder: str | Path, *, allow: Sequence[str] = (), classes: Sequence[str] = ()) -> TrainedModel:
     """Read a model.
 
     Parameters
@@ -128,6 +129,8 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> TrainedModel:
     folder : path
     allow : sequence of str
         Further packages that the model may hold types of; see ``recipes.load``.
+    classes : sequence of str
+        Single classes that it may hold besides; types inside them that are classes of their own have to be named too.
 
     Raises
     ------
@@ -144,12 +147,12 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> TrainedModel:
         text = recipe_bytes.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ModelError("learn.not_toml", file=source / RECIPE_FILE, reason=str(error)) from error
-    recipe = parse(text, source / RECIPE_FILE, allow=allow)
-    untrusted = _untrusted(content, recipe.allowed)
+    recipe = parse(text, source / RECIPE_FILE, allow=allow, classes=classes)
+    untrusted = _untrusted(content, recipe)
     if untrusted:
         raise ModelError("learn.untrusted", file=source / ESTIMATOR_FILE, types=", ".join(untrusted))
     try:
-        parts = skops.io.loads(content, trusted=[*TRUSTED, *_extra(content, recipe.allowed)])
+        parts = skops.io.loads(content, trusted=[*TRUSTED, *_extra(content, recipe)])
         recipe = recipe.with_response(card["response"]["name"], card["response"]["unit"])
         return _assembled(recipe, parts, card)
     except _BROKEN as error:
@@ -250,14 +253,16 @@ def _types(content: bytes) -> list[str]:
         raise ModelError("learn.broken_model", file=ESTIMATOR_FILE, reason=str(error)) from error
 
 
-def _extra(content: bytes, allowed: Sequence[str]) -> list[str]:
-    """Types of packages that the user has allowed beyond the usual."""
-    roots = tuple(root for root in allowed if root not in ALLOWED_ROOTS)
-    return [name for name in _types(content) if roots and name.startswith(roots)]
+def _extra(content: bytes, recipe: Recipe) -> list[str]:
+    """Types of packages and classes that the user has allowed beyond the usual."""
+    own = [one for one in recipe.allowed if one not in ALLOWED_ROOTS]
+    named = {*own, *trusted_names(recipe.file, own)} if own else set()
+    return [name for name in _types(content) if is_allowed(name, named)]
 
 
-def _untrusted(content: bytes, allowed: Sequence[str]) -> list[str]:
-    return [name for name in _types(content) if name not in TRUSTED and name not in _extra(content, allowed)]
+def _untrusted(content: bytes, recipe: Recipe) -> list[str]:
+    extra = _extra(content, recipe)
+    return [name for name in _types(content) if name not in TRUSTED and name not in extra]
 
 
 def _sha256(content: bytes) -> str:

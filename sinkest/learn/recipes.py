@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from importlib import import_module
-from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,15 +18,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
 from sinkest.errors import ModelError
+from sinkest.learn.imports import ALLOWED_ROOTS, estimator_class
 from sinkest.learn.response import TRANSFORMS, TransformedResponse
 from sinkest.limits import RECIPE_BYTES
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".p", ".sav")
 RECIPE_FILE = "model.toml"
 RECIPE_VERSION = 1
-ALLOWED_ROOTS = ("sklearn.", "sinkest.")
-"""Packages that a recipe may import from unless the user allows more."""
-
 WEIGHTS = ("none", "balanced", "group")
 COLUMN_WEIGHT = "column:"
 BY_FEATURE = "monotonic_cst"
@@ -73,7 +69,7 @@ class Recipe:
     estimator : mapping
         ``class`` (import path) and ``parameters``; a parameter may itself be such a table, or a list with them.
     allowed : tuple of str
-        Packages that it may import from.
+        Packages (with a dot at the end) and single classes that it may import.
     text : str
         The file as it stands; saved with the model.
     file : Path
@@ -113,6 +109,9 @@ class Recipe:
         fits = is_classifier(estimator) if self.kind == "classification" else is_regressor(estimator)
         if not fits:
             raise ModelError("learn.wrong_kind", file=self.file, given=self.estimator["class"], kind=self.kind)
+        for method in ("fit", "predict"):
+            if not callable(getattr(estimator, method, None)):
+                raise ModelError("learn.no_method", file=self.file, given=self.estimator["class"], method=method)
         if self.transform != "none":
             estimator = TransformedResponse(estimator, scale=self.transform)
         return _seeded(estimator, seed)
@@ -177,7 +176,7 @@ class Recipe:
         unknown = set(spec) - _KEYS["estimator"]
         if unknown:
             raise _unknown_key(self.file, key, sorted(unknown)[0], _KEYS["estimator"])
-        kind = _import_estimator(self.file, key, spec["class"], self.allowed)
+        kind = estimator_class(self.file, key, spec["class"], self.allowed)
         parameters = spec.get("parameters", {})
         if not isinstance(parameters, Mapping):
             raise ModelError("learn.recipe_value", file=self.file, key=f"{key}.parameters", expected="table")
@@ -204,7 +203,7 @@ class Recipe:
         return value
 
 
-def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Recipe:
+def load(folder: str | Path, *, allow: Sequence[str] = (), classes: Sequence[str] = ()) -> Recipe:
     """Read a recipe.
 
     Parameters
@@ -214,6 +213,8 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Recipe:
     allow : sequence of str
         Further packages, e.g. ``"lightgbm."``, that the recipe may import from. What it imports is run, so name only
         packages you trust.
+    classes : sequence of str
+        Single classes beyond these, ``"package.module.Class"``; nothing else of their module is allowed.
 
     Raises
     ------
@@ -234,7 +235,7 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Recipe:
         if len(content) > MAX_BYTES:
             raise ModelError("learn.not_toml", file=file, reason=f"{len(content)} bytes")
         text = content.decode("utf-8-sig")
-        return parse(text, file, allow=allow)
+        return parse(text, file, allow=allow, classes=classes)
     except UnicodeDecodeError as error:
         raise ModelError("learn.not_toml", file=file, reason=str(error)) from error
 
@@ -246,7 +247,7 @@ def pickles(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if path.suffix in PICKLES)
 
 
-def parse(text: str, file: Path, *, allow: Sequence[str] = ()) -> Recipe:
+def parse(text: str, file: Path, *, allow: Sequence[str] = (), classes: Sequence[str] = ()) -> Recipe:
     """A recipe from its text; ``file`` is named in messages. See ``load``."""
     try:
         raw = tomllib.loads(text)
@@ -270,7 +271,7 @@ def parse(text: str, file: Path, *, allow: Sequence[str] = ()) -> Recipe:
         bounded=_flag(file, response, "bounded", True),
         weights=_weights(file, raw),
         estimator=raw["estimator"],
-        allowed=(*ALLOWED_ROOTS, *(root if root.endswith(".") else f"{root}." for root in allow)),
+        allowed=(*ALLOWED_ROOTS, *(root if root.endswith(".") else f"{root}." for root in allow), *classes),
         text=text,
         file=file,
     )
@@ -354,22 +355,6 @@ def _weights(file: Path, raw: Mapping[str, Any]) -> str:
         choices = ", ".join((*valid, f"{COLUMN_WEIGHT}<name>"))
         raise ModelError("learn.recipe_choice", file=file, key="weights", given=value, valid=choices)
     return str(value)
-
-
-def _import_estimator(file: Path, key: str, path: Any, allowed: Sequence[str]) -> type[BaseEstimator]:
-    if not isinstance(path, str) or "." not in path:
-        raise ModelError("learn.recipe_value", file=file, key=f"{key}.class", expected="package.module.Class")
-    if not path.startswith(tuple(allowed)):
-        roots = ", ".join(root.rstrip(".") for root in allowed)
-        raise ModelError("learn.root_not_allowed", file=file, given=path, roots=roots, root=path.split(".")[0])
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ModelError("learn.no_such_class", file=file, given=path, reason=str(error)) from error
-    if not isclass(found) or not issubclass(found, BaseEstimator):
-        raise ModelError("learn.no_estimator", file=file, given=path)
-    return found
 
 
 def _seeded(estimator: BaseEstimator, seed: int) -> BaseEstimator:

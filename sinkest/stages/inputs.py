@@ -178,12 +178,12 @@ def _model(run: Run, findings: Findings, key: str, kind: str, section: LandCover
     except SinkestError:
         units = None  # what is wrong with the imagery is told where imagery is looked at
     if not artefact.is_trained(folder):
-        recipe = train.checked_kind(recipes.load(folder), kind)
+        recipe = train.checked_kind(recipes.load(folder, classes=run.spec.models.allow), kind)
         if units is not None:
             recipe.select(list(units))
         findings.facts.append(Message.of("check.recipe", key=key, name=recipe.name))
         return
-    model = artefact.load(folder)
+    model = artefact.load(folder, classes=run.spec.models.allow)
     train.checked_kind(model.recipe, kind)
     if units is not None:
         check_features(model, list(units), units=units, spec=train.feature_spec(run))

@@ -15,6 +15,7 @@ from sinkest.errors import InputError, ModelError
 from sinkest.imagery.gedi import ORIGIN
 from sinkest.learn import artefact, recipes
 from sinkest.learn.extract import extract, with_data
+from sinkest.learn.imports import source_hashes
 from sinkest.learn.model import TrainedModel, check_features
 from sinkest.learn.places import check_in_grid
 from sinkest.learn.problems import Problems
@@ -46,6 +47,7 @@ def parts(run: Run) -> dict[str, Any]:
         "stock": stock.model_dump(mode="json") if stock else None,
         "plots": run.file_hash(stock.plots) if stock else None,
         "arbor": list(spec.forest.arbor_classes) if spec.forest else [],
+        **({"own_classes": source_hashes(spec.models.allow)} if spec.models.allow else {}),
         "models": run.hashes(
             path
             for section in (cover, stock)
@@ -77,8 +79,9 @@ def work(run: Run, folder: Path) -> None:
 def load_models(run: Run) -> tuple[TrainedModel | None, TrainedModel | None]:
     """The land-cover and the stock model of the run, checked against their cards."""
     folder = run.store.folder(NAME) / MODELS
-    cover = artefact.load(folder / LAND_COVER) if run.spec.land_cover is not None else None
-    stock = artefact.load(folder / STOCK) if run.spec.stock is not None else None
+    own = run.spec.models.allow
+    cover = artefact.load(folder / LAND_COVER, classes=own) if run.spec.land_cover is not None else None
+    stock = artefact.load(folder / STOCK, classes=own) if run.spec.stock is not None else None
     return cover, stock
 
 
@@ -203,7 +206,7 @@ def _land_cover(run: Run, cube: Cube) -> TrainedModel:
     )
     codes = {item.id: item.code for item in cover.classes}
     present = {name: code for name, code in codes.items() if name in set(data.y)}
-    recipe = checked_kind(recipes.load(recipe_folder), "classification")
+    recipe = checked_kind(recipes.load(recipe_folder, classes=run.spec.models.allow), "classification")
     trained = train(
         recipe,
         data,
@@ -239,7 +242,8 @@ def _stock(run: Run, cube: Cube) -> tuple[TrainedModel, pd.DataFrame]:
         refuse_own_plots(model, recipe_folder, str(run.file_hash(stock.plots)))
         held_out = None
     else:
-        recipe = checked_kind(recipes.load(recipe_folder), "regression").with_response(stock.response, stock.unit)
+        recipe = checked_kind(recipes.load(recipe_folder, classes=run.spec.models.allow), "regression")
+        recipe = recipe.with_response(stock.response, stock.unit)
         places = (
             {}
             if stock.features_in_table
@@ -313,7 +317,7 @@ def learning_rows(run: Run, plots: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _ready(folder: Path, cube: Cube, run: Run, kind: str) -> TrainedModel:
     """A model that was trained before, if it is of the kind and fits the run's features."""
-    model = artefact.load(folder)
+    model = artefact.load(folder, classes=run.spec.models.allow)
     checked_kind(model.recipe, kind)
     units = dict(zip(cube.feature_names, cube.units, strict=True))
     check_features(model, cube.feature_names, units=units, spec=feature_spec(run))
