@@ -26,7 +26,7 @@ from sinkest.stages.sources import earthengine_account
 from tests.project_fixture import call, edit
 from tests.servers.earthengine.fixtures import Served, serving
 from tests.servers.earthengine.server import PROJECT
-from tests.servers.earthengine.world import LEFT, PIXEL_M, SHOTS, TOP, build
+from tests.servers.earthengine.world import LEFT, PIXEL_M, SHOTS, TOP, build, elevation_m
 
 SIZE = 312
 CONFIG = """version = 1
@@ -285,6 +285,14 @@ def test_shots_come_from_the_source_of_a_configuration(
     assert table.within(zone).all()
     assert table["agbd_t_ha"].between(50, 149).all()
     assert list(table.columns)[: len(COLUMNS)] == list(COLUMNS)
+    # The service's elevation model judges them: a plane of 4000 m a degree to the east and 2500 m to the north, which
+    # is 0.0406 and 0.0226 here, so a slope of 2.66 degrees; pixels of 10 m are looked at, within 0.4 m of the shot.
+    np.testing.assert_allclose(table["slope_deg"], 2.66, atol=0.05)
+    above_m = table["elevation_m"] - elevation_m(table["lon"], table["lat"])
+    np.testing.assert_allclose(table["above_dem_m"], above_m, atol=0.4)
+    assert set(above_m.round()) == {-17.0, -400.0}
+    assert (table["rejected_by"].str.contains("too_low") == (above_m < -150.0)).all()
+    assert "not checked" not in text
     assert call("gedi", "--from", config, "--out", out) == 0
     assert len(gpd.read_parquet(out)) == int(table["usable"].sum())
 

@@ -1,6 +1,7 @@
 """What a server can do to a read: see tests/stac_faults.py, which also runs hundreds of schedules by command."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_failures_that_are_allowed_are_counted_and_told(world: World) -> None:
         "planetary-computer", url=server.url, radar_collection="", token_url=f"{server.url}/token",
         token_host="127.0.0.1", patience=PATIENCE, allowed_failures=1,
     )  # fmt: skip
-    server.fault("0_.*_B11", "404", 10_000)
+    server.fault(Path(world.items[0]["assets"]["B11"]["href"]).name, "404", 10_000)
     first, second = source.search(grid, SUMMER)
     found = source.read(grid, first, BANDS)
     assert np.isnan(found["red"]).all()
@@ -82,7 +83,7 @@ def test_failures_that_are_allowed_are_counted_and_told(world: World) -> None:
 
 def test_random_schedules_lose_nothing() -> None:
     quick = tuple(kind for kind in LASTING if kind != "stalled")
-    outcomes = run(24, seed=20250714, share_lasting=0.2, kinds=quick, stalls=False)
+    outcomes = run(16, seed=20250714, share_lasting=0.2, kinds=quick, stalls=False)
     assert failed(outcomes) == {}
-    assert sum(outcomes.values()) == 24
-    assert outcomes["exact"] >= 8
+    assert sum(outcomes.values()) == 16
+    assert outcomes["exact"] >= 5

@@ -15,6 +15,7 @@ from sinkest.errors import InputError, SourceError
 from sinkest.imagery.products.mosaics import Mosaic
 from sinkest.imagery.raster import bounds_in
 from sinkest.imagery.source import QA, Period
+from sinkest.imagery.stac import catalogue
 from sinkest.imagery.stac.make import make_source
 from sinkest.imagery.stac.patience import Patience
 from sinkest.imagery.stac.source import StacSource
@@ -100,6 +101,19 @@ def test_pages_are_followed_to_the_end(server: StacServer, truth: Truth) -> None
     server.page = 1
     assert len(source_of(server).search(truth.fine, SUMMER)) == len(truth.scenes) == 3
     assert server.requests_of("^/search$") == 3
+
+
+def test_a_list_that_is_not_whole_or_has_no_end_is_refused(
+    server: StacServer, truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(server, truth)
+    server.unlisted = 2
+    with pytest.raises(SourceError, match="announced 5 items and listed 3; start the same command again") as told:
+        source_of(server).search(truth.fine, SUMMER)
+    assert told.value.retryable
+    monkeypatch.setattr(catalogue, "MAX_ITEMS", 2)
+    with pytest.raises(SourceError, match="lists more than 2 items"):
+        source_of(server).search(truth.fine, SUMMER)
 
 
 def test_nothing_is_fetched_before_it_is_needed(server: StacServer, truth: Truth) -> None:
@@ -193,6 +207,12 @@ def test_elevation_in_items_is_read_by_cubic_as_one_raster(server: StacServer, t
     source.search(grid, SUMMER)
     np.testing.assert_array_equal(source.elevation(grid), expected)
     np.testing.assert_array_equal(source.elevation(grid[:35, 9:70]), expected[:35, 9:70])
+
+
+def test_a_catalogue_without_the_elevation_says_so(server: StacServer, truth: Truth) -> None:
+    publish(server, truth)
+    with pytest.raises(SourceError, match=r"collection cop-dem-glo-30: no elevation asset 'data' for 113\..*on disk"):
+        source_of(server, elevation="catalogue").elevation(truth.fine)
 
 
 def test_cloudy_items_can_be_left_out(server: StacServer, truth: Truth) -> None:
@@ -351,6 +371,21 @@ def test_catalogues_that_contradict_themselves_are_refused_where_no_rule_is_know
     source = make_source(url=server.url, collection="sentinel-2-c1-l2a", layout=layout, patience=HASTE)
     with pytest.raises(SourceError, match=r"baseline 03\.01 and the offset listed for it \(-1000\) contradict"):
         source.search(truth.fine, SUMMER)
+
+
+@pytest.mark.parametrize(
+    ("layout", "named"),
+    [
+        ({"sensor": "sentinel-9"}, "is of 'sentinel-9', which is none of: .*sentinel-2"),
+        ({"offsets": "declared"}, "does not tell how its numbers become reflectance"),
+    ],
+)
+def test_items_of_a_kind_that_cannot_be_read_are_refused(
+    server: StacServer, truth: Truth, layout: dict[str, str], named: str
+) -> None:
+    items = publish(server, truth)
+    with pytest.raises(SourceError, match=f"item {items[0]['id']} .*{named}"):
+        source_of(server, layout=layout).search(truth.fine, SUMMER)
 
 
 def test_a_grid_that_the_catalogue_tells_wrong_is_refused(server: StacServer, truth: Truth) -> None:

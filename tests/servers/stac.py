@@ -47,6 +47,8 @@ class StacServer:
     items, collections : list of dict
     page : int
         Items a page.
+    unlisted : int
+        Items that a search counts and does not list.
     tokens : bool
         Whether files need a token.
     stall_s : float
@@ -59,6 +61,7 @@ class StacServer:
     items: list[dict[str, Any]] = field(default_factory=list)
     collections: dict[str, dict[str, Any]] = field(default_factory=dict)
     page: int = 2
+    unlisted: int = 0
     tokens: bool = False
     stall_s: float = 4.0
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -205,7 +208,8 @@ class StacServer:
         links = []
         if last < len(hits):
             links = [self._link("next", "/search", method="POST", body={**asked, "token": str(last)}, merge=False)]
-        return {"type": "FeatureCollection", "features": hits[first:last], "links": links, "numberMatched": len(hits)}
+        matched = len(hits) + self.unlisted
+        return {"type": "FeatureCollection", "features": hits[first:last], "links": links, "numberMatched": matched}
 
     def _token(self, handler: BaseHTTPRequestHandler) -> None:
         with self._lock:

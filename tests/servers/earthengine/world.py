@@ -220,6 +220,8 @@ def _maps(world: World, rng: np.random.Generator) -> None:
 
 SHOTS = 2300
 """More than two pages of shots."""
+UNDULATION_M = 17.0
+"""How far the ellipsoid of the product's heights lies above sea level; every tenth shot missed the ground by far."""
 
 
 def shot_number(k: int) -> int:
@@ -234,14 +236,14 @@ def _gedi(store: Store, size: int) -> None:
     for k in range(SHOTS):
         x, y = LEFT + 85 + (k % 60) * 13.0, TOP - 85 - (k // 60) * 19.0
         lon, lat = to_degrees.transform(x, y)
-        shots.append(Feature(Point(lon, lat), _shot(k)))
+        shots.append(Feature(Point(lon, lat), _shot(k, float(elevation_m(lon, lat)))))
     store.tables[name] = shots
     outline = box(*Lattice(projection(), size, size).bounds_lonlat())
     dated = {"table_id": name, "time_start": "2022-12-11T00:00:00Z", "time_end": "2022-12-11T01:30:00Z"}
     store.tables["LARSE/GEDI/GEDI04_A_002_INDEX"] = [Feature(outline, dated)]
 
 
-def _shot(k: int) -> dict[str, Any]:
+def _shot(k: int, ground_m: float) -> dict[str, Any]:
     return {
         "shot_number": str(shot_number(k)),
         "beam": (0, 1, 2, 3, 5, 6, 8, 11)[k % 8],
@@ -261,7 +263,7 @@ def _shot(k: int) -> dict[str, Any]:
         "landsat_water_persistence": 0,
         "urban_proportion": 0,
         "solar_elevation": -20.0,
-        "elev_lowestmode": 120.0,
+        "elev_lowestmode": ground_m - UNDULATION_M if k % 10 else ground_m - 400.0,
     }
 
 
