@@ -40,7 +40,7 @@ def licence(held: Distribution) -> str:
     """What a package says of its licence: expression, classifiers, or the first line of the text."""
     said = held.metadata.get("License-Expression")
     classified = [line.rsplit("::", 1)[1].strip() for line in held.metadata.get_all("Classifier") or ()
-                  if line.startswith("License ::")]  # fmt: skip
+                  if line.startswith("License ::") and not line.endswith("OSI Approved")]  # fmt: skip
     plain = (held.metadata.get("License") or "").strip().splitlines()
     return said or ", ".join(classified) or (plain[0][:60] if plain else "") or _first_line(held) or "?"
 
