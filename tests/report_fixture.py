@@ -46,6 +46,7 @@ CLASSES = (
 COVERAGE = (41.2, 44.6, 38.3, 36.1, 50.4, 50.1, 54.9, 73.8, 45.2)
 DENSITY = (52.0, 55.0, 49.0, 50.0, 62.0, 66.0, 70.0, 84.0, 60.0)
 ARBOR = {"fir": 0.44, "masson_pine": 0.24, "broadleaf": 0.22, "mixed": 0.10}
+AGES = {"young": 0.18, "middle": 0.41, "near": 0.2, "mature": 0.15, "over": 0.02, "unknown": 0.04}
 Z95 = 1.959963984540054
 
 
@@ -180,6 +181,9 @@ def estimates(zones: pd.DataFrame) -> pd.DataFrame:
     for name, share in ARBOR.items():
         both(f"stock_by_type:{name}", stock * share, "m3", 0.05, 0.12)
         both(f"class_area:{name}", arbor * share, "ha", 0.04, 0.1, method="stratified")
+    for name, share in AGES.items():
+        both(f"stock_by_age:{name}", stock * share, "m3", 0.06, 0.15)
+        both(f"area_by_age:{name}", arbor * share, "ha", 0.05, 0.14, method="age_shares")
     for name, share in {"bamboo": 0.10, "oil_tea": 0.07}.items():
         both(f"class_area:{name}", forest * share, "ha", 0.06, 0.14, method="stratified")
     both("stock_change", stock * 0.031, "m3/yr", 0.16, 0.4, method="stock_difference")

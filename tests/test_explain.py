@@ -15,8 +15,9 @@ from sinkest.runstore import RunStore
 from tests.project_fixture import call, run_folder
 
 NOT_RECKONED = (
-    "arbor_area", "class_area", "coverage_with_oil_tea", "coverage_without_oil_tea", "forest_area", "growing_stock",
-    "small_wetland_area", "small_wetland_sites", "small_wetland_sites_corridor", "stock_by_type", "tree_cover",
+    "arbor_area", "area_by_age", "class_area", "coverage_with_oil_tea", "coverage_without_oil_tea", "forest_area",
+    "growing_stock", "small_wetland_area", "small_wetland_sites", "small_wetland_sites_corridor", "stock_by_age",
+    "stock_by_type", "tree_cover",
 )  # fmt: skip
 """What an estimator made of single plots, points or sites, which no table of the run holds."""
 

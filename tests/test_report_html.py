@@ -289,7 +289,7 @@ SECTIONS = {
     "headline": ["missing_headline"],
     "maps": ["missing_maps"],
     "counties": ["missing_counties"],
-    "types": ["missing_types"],
+    "types": ["missing_types", "missing_ages"],
     "carbon": ["missing_carbon"],
     "wetland": ["missing_wetland"],
     "trajectory": ["missing_trajectory"],
