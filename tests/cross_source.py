@@ -1,7 +1,8 @@
 """The same truth through every source: the same cube and the same totals.
 
-``python -m tests.cross_source`` runs the whole chain up to the estimates for each source and prints what differs;
-tests/test_cross_source.py compares the cubes. SIMULATED 模拟数据.
+``python -m tests.cross_source`` runs the whole chain up to the estimates for each source, Earth Engine among them, and
+prints what differs; tests/test_cross_source.py and tests/test_earthengine_cross.py compare the cubes. SIMULATED
+模拟数据.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import pandas as pd
 import rasterio
 
 from tests.project_fixture import build_project, call
-from tests.servers.cross import make_truth, publishers, write_sources
+from tests.servers.cross import ask_service, make_truth, publishers, service_assets, write_sources
+from tests.servers.earthengine.server import EarthEngineServer
 from tests.servers.stac import StacServer
+from tests.servers.truth import stepped
 
 CUBE_TOLERANCE = 1
 """Units of storage, 0.0001 of reflectance: archives that took the offset off store other numbers for the same value, so
@@ -37,14 +40,18 @@ def totals(project: Path, name: str) -> pd.DataFrame:
 
 
 def run_all(folder: Path, stage: str) -> Path:
-    """Build the project and run every source up to a stage; gives the project's folder."""
+    """Build the project and run every source up to a stage; gives the project's folder.
+
+    Composites of the truth lie on steps of storage, so nothing is left to rounding and totals can be compared.
+    """
     project = folder / "project"
     build_project(project)
-    truth = make_truth(project)
+    truth = stepped(make_truth(project))
     (folder / "files").mkdir()
-    with StacServer(folder / "files") as server:
+    with StacServer(folder / "files") as server, EarthEngineServer(service_assets(truth)) as service:
         publish = publishers(truth, server)
-        for name, file in write_sources(project, truth, server).items():
+        files = {**write_sources(project, truth, server), "service": ask_service(project, service)}
+        for name, file in files.items():
             publish.get(name, lambda: None)()
             if call("--lang", "en", "-q", stage, project / file) != 0:
                 raise RuntimeError(name)

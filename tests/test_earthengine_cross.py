@@ -5,51 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from affine import Affine
 
 from sinkest.config import load_config
 from sinkest.features.block import build_block, served_block
 from sinkest.features.cube import CubeSpec
 from sinkest.imagery.earthengine import Account, Choices, EarthEngineSource
 from sinkest.imagery.local import StackSource
-from sinkest.imagery.sensors import SCL
 from sinkest.stages.context import place, season_period
 from tests.project_fixture import CONFIG
-from tests.servers.cross import make_truth
+from tests.servers.cross import BANDS, make_truth, service_assets
 from tests.servers.earthengine.fixtures import write_key
-from tests.servers.earthengine.lattice import Projection
 from tests.servers.earthengine.server import PROJECT, EarthEngineServer
-from tests.servers.earthengine.store import Store
-from tests.servers.earthengine.values import raster
 from tests.servers.formats import write_stack
-from tests.servers.truth import CODES, OFFSET_DN, Truth
-
-BANDS = ("red", "nir", "swir1")
-
-
-def assets(truth: Truth) -> Store:
-    """The truth as the catalogue has it: the offset taken off, clouds as a score."""
-    store = Store()
-    crs = str(truth.fine.crs)
-    fine, coarse = (Projection(crs, Affine(*grid.affine[:6])) for grid in (truth.fine, truth.coarse))
-    for scene in truth.scenes:
-        name = f"{scene.time:%Y%m%dT%H%M%S}_{scene.time:%Y%m%dT%H%M%S}_T49RGL"
-        numbers = {
-            CODES[band].replace("B0", "B"): np.where(
-                scene.bands[band] == 0, np.nan, scene.bands[band] + float(OFFSET_DN)
-            )
-            for band in BANDS
-        }
-        told = {
-            "system:index": name,
-            "system:time_start": (scene.time - scene.time.min.replace(1970)).total_seconds() * 1e3,
-        }
-        more = {"system:version": 1, "CLOUDY_PIXEL_PERCENTAGE": scene.cloud, "PROCESSING_BASELINE": "05.09"}
-        store.add("COPERNICUS/S2_SR_HARMONIZED", raster(numbers, fine, told | more, grids={"B11": coarse}))
-        score = np.where(np.isin(scene.scl, SCL.clear), 0.9, 0.1)
-        store.add("GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED", raster({"cs_cdf": score}, coarse, told))
-    store.collections["COPERNICUS/S1_GRD_FLOAT"] = []
-    return store
+from tests.servers.truth import CODES
 
 
 def test_files_and_the_service_give_the_same_cube(project: Path, tmp_path: Path) -> None:
@@ -69,7 +37,7 @@ def test_files_and_the_service_give_the_same_cube(project: Path, tmp_path: Path)
     scenes = {season: files.search(grid, period) for season, (period,) in periods.items()}
     ours = build_block(files, grid, block, spec, scenes)
 
-    with EarthEngineServer(assets(truth)) as server:
+    with EarthEngineServer(service_assets(truth)) as server:
         account = Account(PROJECT, write_key(tmp_path, server), server.url, 60.0)
         source = EarthEngineSource(account, Choices(config.spec.year, max_scene_cloud=100.0))
         theirs = served_block(source, grid, block, spec, spec.composition(periods))

@@ -6,13 +6,22 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+from affine import Affine
+
 from sinkest.config import load_config
+from sinkest.imagery.sensors import SCL
 from sinkest.stages.context import place, season_period
 from tests.project_fixture import CONFIG
+from tests.servers.earthengine.fixtures import write_key
+from tests.servers.earthengine.lattice import Projection
+from tests.servers.earthengine.server import PROJECT, EarthEngineServer
+from tests.servers.earthengine.store import Store
+from tests.servers.earthengine.values import raster
 from tests.servers.formats import write_elevation, write_safe, write_stack
 from tests.servers.stac import StacServer, collection
 from tests.servers.stac_items import sentinel2_item
-from tests.servers.truth import CODES, Truth, build, lattice
+from tests.servers.truth import CODES, OFFSET_DN, Truth, build, lattice
 
 FINE_M = 120.0
 """Side of a fine pixel: a city at 10 m would take long, and the lattices are nested alike at any size."""
@@ -52,6 +61,16 @@ retry_delay_s = 0.01
 """
 
 
+_EARTHENGINE = """
+[imagery.earthengine]
+project = "{project}"
+credentials = "key.json"
+url = "{url}"
+max_scene_cloud = 100.0
+elevation = "nasadem"
+"""
+
+
 def make_truth(project: Path) -> Truth:
     """The truth over the project's area, in its seasons; fine pixels are as large as the run's."""
     config = load_config(project / CONFIG)
@@ -80,6 +99,40 @@ def write_sources(project: Path, truth: Truth, server: StacServer) -> dict[str, 
         "earth-search": ("stac", _STAC.format(preset="earth-search", url=server.url)),
     }
     return {name: _configured(project, name, source, section) for name, (source, section) in told.items()}
+
+
+def service_assets(truth: Truth) -> Store:
+    """The truth as Earth Engine has it: the offset taken off, clouds as a score."""
+    store = Store()
+    crs = str(truth.fine.crs)
+    fine, coarse = (Projection(crs, Affine(*grid.affine[:6])) for grid in (truth.fine, truth.coarse))
+    for scene in truth.scenes:
+        name = f"{scene.time:%Y%m%dT%H%M%S}_{scene.time:%Y%m%dT%H%M%S}_T49RGL"
+        numbers = {
+            CODES[band].replace("B0", "B"): np.where(
+                scene.bands[band] == 0, np.nan, scene.bands[band] + float(OFFSET_DN)
+            )
+            for band in BANDS
+        }
+        told = {
+            "system:index": name,
+            "system:time_start": (scene.time - scene.time.min.replace(1970)).total_seconds() * 1e3,
+        }
+        more = {"system:version": 1, "CLOUDY_PIXEL_PERCENTAGE": scene.cloud, "PROCESSING_BASELINE": "05.09"}
+        store.add("COPERNICUS/S2_SR_HARMONIZED", raster(numbers, fine, told | more, grids={"B11": coarse}))
+        score = np.where(np.isin(scene.scl, SCL.clear), 0.9, 0.1)
+        store.add("GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED", raster({"cs_cdf": score}, coarse, told))
+    store.collections["COPERNICUS/S1_GRD_FLOAT"] = []
+    elevation_m = truth.elevation_m.astype(np.float64)
+    store.images["NASA/NASADEM_HGT/001"] = raster({"elevation": elevation_m}, fine, {})
+    return store
+
+
+def ask_service(project: Path, server: EarthEngineServer) -> str:
+    """Let the project ask Earth Engine; gives its configuration file."""
+    write_key(project, server)
+    section = _EARTHENGINE.format(project=PROJECT, url=server.url)
+    return _configured(project, "service", "earthengine", section)
 
 
 def publishers(truth: Truth, server: StacServer) -> Mapping[str, Callable[[], None]]:
