@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -179,7 +179,8 @@ def _opened(file: Path) -> Iterator[_Archive]:
 def _checked(file: Path, opened: _Archive, bounds: Bounds) -> list[tuple[Member, _Entry]]:
     found: dict[str, tuple[Member, _Entry]] = {}
     total = 0
-    for number, entry in enumerate(opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened, start=1):
+    entries: Iterable[_Entry] = opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened
+    for number, entry in enumerate(entries, start=1):
         if number > 2 * bounds.files:  # folders count too: a list of nothing else would fill the memory
             raise InputError("trust.archive_files", file=file, limit=bounds.files)
         name = _name(entry)
