@@ -24,7 +24,7 @@ from sinkest.runstore import RunStore
 from tests.faults_kinds import KINDS, Attempt
 from tests.faults_process import own_mounts, start, strike
 from tests.kill_resume import is_sound
-from tests.project_fixture import STAGES, build_project, outputs, run_folder
+from tests.project_fixture import STAGES, build_project, forget, outputs, run_folder
 
 MOMENTS = 3
 TRIES = 4
@@ -52,13 +52,6 @@ class Found:
     struck: bool
     code: int
     wrong: str
-
-
-def forget(run: Path, stage: str) -> None:
-    """As if a stage had never been done; what was made of it stays, as its key will be the same again."""
-    shutil.rmtree(run / stage)
-    (run / "stages" / f"{stage}.json").unlink()
-    (run / "manifest.json").unlink()
 
 
 def try_cell(task: Task) -> Found:

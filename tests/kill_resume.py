@@ -20,7 +20,13 @@ from pathlib import Path
 from sinkest.runstore import RunStore
 from tests.project_fixture import CONFIG, STAGES, build_project, outputs, run_folder, sealed_stages
 
-PROGRAM = "from sinkest.cli import main; main()"
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from sinkest.cli import main
+main()
+"""
+"""Heeds Ctrl-C, too, where the shell that started the tests in the background has told its children not to."""
 OPTIONS = ("--block-size", "128", "--workers", "2")
 """Small blocks and two workers, so that moments fall into many different writes."""
 

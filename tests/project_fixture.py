@@ -251,6 +251,13 @@ def _run_copy(project: Path, folder: Path, config: str) -> None:
 # -- what tests do with it ------------------------------------------------------------------------------------------
 
 
+def forget(run: Path, stage: str) -> None:
+    """As if a stage had never been done; what was made of it stays, as its key will be the same again."""
+    shutil.rmtree(run / stage)
+    (run / "stages" / f"{stage}.json").unlink()
+    (run / "manifest.json").unlink(missing_ok=True)
+
+
 def call(*arguments: object) -> int:
     """Exit code of ``sinkest`` with these arguments, called as the command line calls it."""
     try:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import rasterio
 
 from sinkest.progress import Silent
 from sinkest.runstore import RunStore
+from sinkest.shipped import shipped
 from sinkest.workflow import run
+from tests.project_fixture import edit
 
 CASES = Path(__file__).resolve().parent / "cases"
 
@@ -63,7 +66,12 @@ def test_amazon_land_cover_from_real_sentinel_2(data: Path, tmp_path: Path) -> N
 
 
 def test_oregon_tree_cover_from_real_plots_and_rasters(data: Path, tmp_path: Path) -> None:
-    store = run(prepared("oregon", tmp_path, data), progress=Silent())
+    """As configured, but for a smaller forest, which the bootstrap grows twenty times."""
+    config = prepared("oregon", tmp_path, data)
+    shutil.copytree(shipped("models/tree_cover_oregon"), tmp_path / "model")
+    edit(tmp_path / "model" / "model.toml", "n_estimators = 200", "n_estimators = 20")
+    edit(config, "shipped:models/tree_cover_oregon", "model")
+    store = run(config, progress=Silent())
     table = estimates(store)
     mean = value(table, "mean:tree_cover")
     assert mean["method"] == "model_based"

@@ -62,14 +62,21 @@ def holding(folder: Path, *needles: str) -> list[str]:
     return found
 
 
-def test_no_secret_stands_in_anything_a_run_writes(
+def test_a_run_writes_no_secret_and_nothing_that_others_may_change(
     planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contacted: list[Any] = []
     monkeypatch.setattr(socket.socket, "connect", lambda _self, address: contacted.append(address))
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_args, **_named: contacted.append(host) or [])
     run = run_folder(planted)
-    assert call("run", planted / CONFIG) == 0
+    before = os.umask(0o022)
+    try:
+        assert call("run", planted / CONFIG) == 0
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(run).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in run.rglob("*")}
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o022} == {}, "others may write it"
+    assert {name for name, mode in modes.items() if (run / name).is_file() and mode & 0o111} == set()
     for command in (("verify", run), ("show", run), ("explain", run, "growing_stock"), ("doctor",)):
         assert call(*command) == 0
     assert contacted == [], "a run on files of this machine needs no other one"
@@ -83,15 +90,3 @@ def test_no_secret_stands_in_anything_a_run_writes(
     assert SECRET not in said.out
     listed = json.loads((run / "manifest.json").read_text())["inputs"]
     assert "wetland_sites.csv" in [item["path"] for item in listed]
-
-
-def test_files_of_a_run_are_not_writable_by_others(planted: Path) -> None:
-    before = os.umask(0o022)
-    try:
-        assert call("run", planted / CONFIG) == 0
-    finally:
-        os.umask(before)
-    run = run_folder(planted)
-    modes = {path.relative_to(run).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in run.rglob("*")}
-    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o022} == {}
-    assert {name for name, mode in modes.items() if (run / name).is_file() and mode & 0o111} == set()

@@ -20,6 +20,7 @@ from sinkest.report.units import unit_of
 WIDEST = ACROSS
 """Sub-columns that fit on a page."""
 _PARTS = ("estimate", "low", "high", "relative")
+_RIGHT = Alignment(horizontal="right", wrap_text=True)
 _MIDDLE = Alignment(horizontal="center", vertical="center", wrap_text=True)
 
 Stored = dict[tuple[str, str], str]
@@ -135,7 +136,7 @@ def _row(
 def _numbers(sheet: Worksheet, line: int, place: int, entry: Entry | None, width: int, style: dict[str, Any]) -> None:
     for offset, value in enumerate(_shown(entry)[:width]):
         form = "0.0" if offset == 3 else "General" if entry is None else number_format(entry)
-        right = {"alignment": Alignment(horizontal="right", wrap_text=True)} if isinstance(value, str) else {}
+        right = {"alignment": _RIGHT} if isinstance(value, str) else {}
         write(sheet, line, place + offset, value, number_format=form, **style, **right)
 
 

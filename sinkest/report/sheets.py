@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,7 @@ LONGEST = 36
 ACROSS = 13
 """Columns that warnings and notes run across."""
 _LINE = 150
+_WRAPPED = Alignment(wrap_text=True, vertical="center")
 # what a spreadsheet may take for a formula
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
@@ -75,9 +77,28 @@ def put(sheet: Worksheet, row: int, column: int, value: object) -> Any:
 def write(sheet: Worksheet, row: int, column: int, value: object, **style: Any) -> None:
     """Put a value into a cell and style it; ``font`` holds ``bold``, ``color`` and ``size``."""
     cell = put(sheet, row, column, value)
-    cell.font = _font(**style.pop("font", {}))
-    for name, item in style.items():
-        setattr(cell, name, item)
+    font = style.pop("font", {})
+    key = (cell.quotePrefix, *sorted(font.items()), *sorted(_known_by(style)))
+    kept = _styles(sheet.parent)
+    if key not in kept:
+        cell.font = _font(**font)
+        for name, item in style.items():
+            setattr(cell, name, item)
+        kept[key] = (cell._style, style)
+    cell._style = copy(kept[key][0])
+
+
+@lru_cache(maxsize=1)
+def _styles(workbook: Workbook) -> dict[Any, tuple[Any, dict[str, Any]]]:
+    """Styles that cells of a workbook have had; openpyxl takes long to find out that two are equal.
+
+    The parts stay with them, so that none of their ids is given to another.
+    """
+    return {}
+
+
+def _known_by(style: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, item if isinstance(item, str) else id(item)) for name, item in style.items()]
 
 
 @lru_cache(maxsize=32)
@@ -87,7 +108,7 @@ def _font(bold: bool = False, color: str | None = None, size: int = 10) -> Font:
 
 def paragraph(sheet: Worksheet, row: int, value: str, **style: Any) -> None:
     """A text across the columns of a page, wrapped."""
-    write(sheet, row, 1, value, alignment=Alignment(wrap_text=True, vertical="center"), **style)
+    write(sheet, row, 1, value, alignment=_WRAPPED, **style)
     sheet.merge_cells(start_row=row, end_row=row, start_column=1, end_column=ACROSS)
     sheet.row_dimensions[row].height = 15.0 * math.ceil(_ems(value) / _LINE) + 3
 
