@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from tests.cross_source import CUBE_TOLERANCE, cube
-from tests.project_fixture import call, copied
+from tests.project_fixture import call, copied, edit
 from tests.servers.cross import make_truth, publishers, write_sources
 from tests.servers.stac import StacServer
 
@@ -102,6 +102,18 @@ def test_a_run_that_stops_goes_on_and_one_that_may_miss_tells(
     assert digest(missing) != digest(whole)
     assert not list(missing.glob(".parts*"))
     server.clear()
+
+
+def test_a_wrong_offset_is_noticed_in_one_pass_too(
+    served: tuple[Path, StacServer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project, server = served
+    fresh(server, "once")
+    variant(project, "once", 'offsets = "none"')
+    edit(project / "once.toml", "workers = 1", "workers = 1\nkeep_composite = false")
+    assert call("--lang", "en", "map", project / "once.toml") == 0
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("scenes have hardly a dark pixel") == 1
 
 
 def test_check_tells_what_a_folder_of_products_holds(
