@@ -48,7 +48,7 @@ def values(file: Path) -> np.ndarray:
 
 def test_the_run_comes_to_the_same_maps_and_numbers(finished: Path, config: Path) -> None:
     assert not (config.parent / "stack").exists()
-    assert call("run", config) == 0
+    assert call("estimate", config) == 0
     ours, theirs = run_folder(config.parent), run_folder(finished)
     np.testing.assert_array_equal(values(ours / "compose/composite.tif"), values(theirs / "compose/composite.tif"))
     assert (ours / "compose/scenes.json").read_bytes() == (theirs / "compose/scenes.json").read_bytes()

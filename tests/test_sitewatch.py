@@ -132,7 +132,7 @@ def test_with_an_outline_a_site_is_looked_at(copy: Path) -> None:
     site = str(site_table(copy).query("kind == 'small_wetland'")["site_id"].iloc[0])
     outline(copy, site, 1200.0)
     named(copy, 'outlines = "outlines.gpkg"')
-    assert call("run", copy / CONFIG) == 0
+    assert call("estimate", copy / CONFIG) == 0
     found = site_table(copy).set_index(["site_id", "season"]).loc[site]
     assert set(found["outline"]) == {"polygon"}
     assert set(found["status"]) == {"ok"}
