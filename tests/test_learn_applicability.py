@@ -60,11 +60,15 @@ def test_a_feature_without_importance_does_not_count() -> None:
 def test_rows_do_not_influence_each_other() -> None:
     rng = np.random.default_rng(0)
     area = AreaOfApplicability.fit(rng.normal(size=(300, 5)), np.ones(5), np.arange(300) % 5)
-    new = rng.normal(0, 3, size=(200, 5))
+    new = rng.normal(0, 1.5, size=(200, 5))
     whole = area.dissimilarity(new)
     np.testing.assert_array_equal(np.concatenate([area.dissimilarity(new[i : i + 7]) for i in range(0, 200, 7)]), whole)
     shuffled = rng.permutation(200)
     np.testing.assert_array_equal(area.dissimilarity(new[shuffled]), whole[shuffled])
+    within = whole <= area.threshold
+    assert 20 < within.sum() < 180, within.sum()
+    np.testing.assert_array_equal(area.inside(new), within)
+    np.testing.assert_array_equal(area.inside(new[shuffled]), within[shuffled])
 
 
 def test_rows_without_data_are_outside() -> None:

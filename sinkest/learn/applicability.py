@@ -99,20 +99,27 @@ class AreaOfApplicability:
         float64 array (n,)
             NaN where a feature is not finite. A row's value does not depend on the other rows.
         """
+        return self._search.nearest(self._weighted(X)) / self.mean_distance
+
+    def _weighted(self, X: ArrayLike) -> NDArray[np.float64]:
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != len(self.weight):
             raise InputError("learn.unequal", first=X.shape, second=self.points.shape)
         used = self.weight > 0
-        found = (X[:, used] - self.center[used]) / self.scale[used] * self.weight[used]
-        return self._search.nearest(found) / self.mean_distance
+        return np.asarray((X[:, used] - self.center[used]) / self.scale[used] * self.weight[used])
 
     @cached_property
     def _search(self) -> _Search:
         return _Search.over(self.points[:, self.weight > 0])
 
     def inside(self, X: ArrayLike) -> NDArray[np.bool_]:
-        """Whether rows lie in the area of applicability; false where a feature is not finite."""
-        return self.dissimilarity(X) <= self.threshold
+        """Whether rows lie in the area of applicability; false where a feature is not finite.
+
+        The same as a comparison of `dissimilarity` with the threshold, and faster: any training point that is near
+        enough will do, and the one of the row before most often is.
+        """
+        near_enough = (self.threshold * self.mean_distance) ** 2 * (1 - 1e-12)
+        return self._search.nearest(self._weighted(X), near_enough) / self.mean_distance <= self.threshold
 
 
 @njit(nogil=True, cache=True)
@@ -167,9 +174,12 @@ class _Search:
         order = np.argsort(shadow[0], kind="stable")
         return cls(np.ascontiguousarray(points[order]), np.ascontiguousarray(axes), shadow[:, order].copy())
 
-    def nearest(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distance of each row to its nearest point; NaN where a number is not finite."""
-        return _nearest(np.ascontiguousarray(found), self.points, self.axes, self.shadow)
+    def nearest(self, found: NDArray[np.float64], near_enough: float = -1.0) -> NDArray[np.float64]:
+        """Distance of each row to its nearest point; NaN where a number is not finite.
+
+        Where some point's squared distance is at most ``near_enough``, it may be that point's instead.
+        """
+        return _nearest(np.ascontiguousarray(found), self.points, self.axes, self.shadow, near_enough)
 
 
 @njit(nogil=True, cache=True)
@@ -203,10 +213,12 @@ def _nearest(
     points: NDArray[np.float64],
     axes: NDArray[np.float64],
     shadow: NDArray[np.float32],
+    near_enough: float,
 ) -> NDArray[np.float64]:
     """Distance to the nearest point; the search starts at the one nearest to the previous row.
 
-    The minimum is the same wherever it starts, so rows don't influence each other.
+    The minimum is the same wherever it starts, so rows don't influence each other; which point is near enough does
+    depend on it, not whether one is.
     """
     result = np.empty(found.shape[0])
     room = np.empty(points.shape[0], dtype=np.float32)
@@ -218,8 +230,11 @@ def _nearest(
         if not np.isfinite(row.sum()):
             result[i] = np.nan
             continue
-        slack = slack_of_points + _cast(row, axes, place)
         best = _squared(row, points[nearest], np.inf)
+        if best <= near_enough:
+            result[i] = np.sqrt(best)
+            continue
+        slack = slack_of_points + _cast(row, axes, place)
         window = np.sqrt(best) * 1.00001 + slack
         low = max(int(np.searchsorted(shadow[0], np.float32(place[0] - window))) - 1, 0)
         high = int(np.searchsorted(shadow[0], np.float32(place[0] + window), side="right")) + 1
@@ -230,6 +245,9 @@ def _nearest(
         squared = _squared(row, points[likely], best)
         if squared < best:
             best, nearest = squared, likely
+        if best <= near_enough:
+            result[i] = np.sqrt(best)
+            continue
         limit = (np.sqrt(best) + slack) ** 2 * 1.00001
         for j in range(bound.size):
             if bound[j] <= limit:

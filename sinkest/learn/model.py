@@ -123,6 +123,10 @@ class TrainedModel:
         index = self.area.dissimilarity(self._rows(X)[0])
         return index, index <= self.area.threshold
 
+    def inside(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Whether rows lie in the area of applicability (n,), false without data; all that a map needs of it."""
+        return self.area.inside(self._rows(X)[0])
+
     @cached_property
     def _fast(self) -> Predictor:
         return fast(self.estimator)

@@ -126,7 +126,7 @@ class Mapper:
         if where.any():
             rows = self._rows(self.stock, features, where)
             mean[where], deviation[where] = self.stock.predict_with_sd(rows)
-            applicable[where] = np.where(self.stock.applicability(rows)[1], INSIDE, OUTSIDE)
+            applicable[where] = np.where(self.stock.inside(rows), INSIDE, OUTSIDE)
         zones = self.run.index.block(block.window)
         filled = np.where(where, mean, 0.0)
         return {
