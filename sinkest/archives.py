@@ -24,7 +24,16 @@ from sinkest.errors import InputError, RunError
 _CHUNK = 1 << 20
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
-_BAD = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError)
+_BAD = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+)
 _EXTENDED = frozenset(
     {
         tarfile.XHDTYPE,

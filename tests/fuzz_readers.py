@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -153,6 +154,7 @@ def make_readers(folder: Path) -> Mapping[str, Reader]:
         "model card": Reader("card.json", _card, _model_files(folder)[1:]),
         "manifest": Reader("manifest.json", _manifest, (_run_manifest(folder),)),
         "archive": Reader("a.zip", _archive, (_zip(folder),)),
+        "tar": Reader("a.tar", _archive, (_tar(tarfile.PAX_FORMAT), _tar(tarfile.GNU_FORMAT))),
         "safe xml": Reader("MTD_MSIL2A.xml", _safe, (SAFE_XML.encode(),)),
         "gedi": Reader("g.h5", lambda path: read_granules([path]), (_granule(folder),)),
     }
@@ -215,6 +217,17 @@ def _run_manifest(folder: Path) -> bytes:
     store.run_stage("map", {"a": 1}, lambda work: (work / "out.txt").write_text("x"))
     store.write_manifest({"name": "t"}, ["map"])
     return (folder / "manifest.json").read_bytes()
+
+
+def _tar(kind: int) -> bytes:
+    """Short, long and Chinese names, with the headers that either format has for them."""
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w", format=kind) as archive:
+        for name in ("a/b.txt", "影像.jp2", "/".join(["long" * 20] * 3)):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = 700, 0
+            archive.addfile(entry, io.BytesIO(bytes(700)))
+    return held.getvalue()
 
 
 def _zip(folder: Path) -> bytes:
