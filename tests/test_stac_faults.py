@@ -83,7 +83,7 @@ def test_failures_that_are_allowed_are_counted_and_told(world: World) -> None:
 
 def test_random_schedules_lose_nothing() -> None:
     quick = tuple(kind for kind in LASTING if kind != "stalled")
-    outcomes = run(16, seed=20250714, share_lasting=0.2, kinds=quick, stalls=False)
+    outcomes = run(12, seed=20250714, share_lasting=0.2, kinds=quick, stalls=False)
     assert failed(outcomes) == {}
-    assert sum(outcomes.values()) == 16
-    assert outcomes["exact"] >= 5
+    assert sum(outcomes.values()) == 12
+    assert outcomes["exact"] >= 4
