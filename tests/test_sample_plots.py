@@ -72,7 +72,7 @@ def test_the_columns_are_those_of_the_plots_table(config: Path, tmp_path: Path) 
     points = gpd.read_file(tmp_path / GPKG)
     assert list(points.columns) == [
         *("plot_id", "lon", "lat", "date", "volume_m3_ha", "forest_type", "age_group", "age_years", "area_ha"),
-        *("previous_date", "previous_volume_m3_ha", "simulated", "crew", "note", "geometry"),
+        *("zone_id", "previous_date", "previous_volume_m3_ha", "simulated", "crew", "note", "geometry"),
     ]
     assert points["plot_id"].tolist()[:2] == ["P2025-0001", "P2025-0002"]
     assert points[["date", "volume_m3_ha", "forest_type", "area_ha", "previous_date"]].isna().all(axis=None)
