@@ -6,6 +6,7 @@ A small area of three blocks, whose red band of the first date cannot be had. SI
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from distributed.core import error_message
 from pyproj import Transformer
 
 from sinkest.config import load_config
-from sinkest.errors import RunError
+from sinkest.errors import RunError, SourceError
 from sinkest.imagery.source import Period
+from sinkest.mapping.cluster import _alone
 from sinkest.mapping.engine import Arrays, Block, run_blocks
 from sinkest.progress import Silent
 from sinkest.runstore import RunStore
@@ -200,6 +203,17 @@ def test_without_a_composite_file_reads_may_not_fail(small: Small, capsys: pytes
     small.serve(broken=False)
     edit(small.config, "workers = 1", "workers = 1\nkeep_composite = false")
     assert "allowed_failures needs execution.keep_composite = true" in composed(small, capsys, 2)
+
+
+def test_an_error_of_a_process_of_a_cluster_arrives_as_what_it_is(small: Small) -> None:
+    """What GDAL raised before it cannot be sent to another process, and is left behind."""
+    edit(small.config, "allowed_failures = 1", "allowed_failures = 0")
+    small.serve(broken=True)
+    with pytest.raises(SourceError) as told:
+        _alone(compose.composer(small.run()), Block(0, 0, 36, 50))
+    arrived = pickle.loads(error_message(told.value)["exception"].data)
+    assert isinstance(arrived, SourceError)
+    assert str(arrived) == str(told.value)
 
 
 # -- what pixels tell of the offset ---------------------------------------------------------------------------------

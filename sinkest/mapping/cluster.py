@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from sinkest.errors import RunError
+from sinkest.errors import RunError, SinkestError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -73,8 +73,16 @@ def run_on_cluster(
 
 def _alone(step: Callable[[Any], None], item: Any) -> None:
     """One item, on one core: the workers are as many as there are cores to use."""
+    problem = None
     with threadpool_limits(1):
-        step(item)
+        try:
+            step(item)
+        except SinkestError as error:
+            problem = error
+    if problem is not None:
+        # What it came of stays here: errors of some libraries cannot be sent, and would take this one's kind with them.
+        problem.__cause__ = problem.__context__ = None
+        raise problem
 
 
 def _settled(future: Any, scheduler: str) -> None:
