@@ -20,7 +20,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
 
 from sinkest.aoi import build_grid, read_zones
-from sinkest.imagery.earthengine.client import PIXEL_BYTES, REQUEST_BYTES, plan_tiles
+from sinkest.imagery.earthengine.wire import PIXEL_BYTES, REQUEST_BYTES, plan_tiles
 from sinkest.imagery.source import QA, Period
 from sinkest.imagery.stac.make import make_source
 from sinkest.shipped import shipped

@@ -225,7 +225,7 @@ def second_model(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     project = Path(shutil.copytree(finished, tmp_path_factory.mktemp("model") / "project"))
     edit(project / "config.toml", 'name = "districts"', 'name = "smaller"')
     edit(project / "models" / "stock" / "model.toml", "max_depth = 8", "max_depth = 1")
-    assert call("-q", "estimate", project / "config.toml") == 0
+    assert call("-q", "run", project / "config.toml") == 0
     return project / "runs" / "smaller-2025"
 
 

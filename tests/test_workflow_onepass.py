@@ -48,7 +48,7 @@ def test_a_finished_run_notices_that_its_composite_is_no_longer_kept(
     run = run_folder(copy)
     before = outputs(run)
     edit(copy / CONFIG, "workers = 1", "workers = 1\nkeep_composite = false")
-    assert call("estimate", copy / CONFIG) == 0
+    assert call("run", copy / CONFIG) == 0
     said = capsys.readouterr().err
     assert "keep_composite" in said
     assert said.count(": reused;") == 2
