@@ -16,6 +16,18 @@ from tests.project_fixture import copy, finished, project, simulated  # noqa: F4
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Tests of a file stay on one process: what they share is made once, and kernels are compiled once.
+
+    Files come in their own order; the default, by the number of tests, would leave the longest few for the end.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(autouse=True)
 def _english(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages in English whatever the machine's locale."""

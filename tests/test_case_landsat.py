@@ -159,7 +159,7 @@ def test_masking_matters(
 def test_medoid_and_geometric_median_stay_near_the_median(
     source: StackSource, pixels: np.ndarray, seasons: dict[str, list[Scene]]
 ) -> None:
-    values = masked(pixels, source, seasons["summer"])[:, :, 1:, 1:]
+    values = masked(pixels, source, seasons["summer"])[:, :, 1:, 1::4]
     middle = np.stack([median(np.ascontiguousarray(values[:, k])) for k in range(6)])
     spread = np.nanpercentile(values, 75, axis=0) - np.nanpercentile(values, 25, axis=0)
     for function in (medoid, geomedian):
