@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -201,6 +202,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nothing\.tif: there is no such file") as caught:
         probe(tmp_path / "nothing.tif")
     assert caught.value.kind == "missing"
+
+
+def test_a_list_of_other_files_that_calls_itself_an_image_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", np.full((4, 4), 7, np.uint8))
+    rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "meant.vrt", driver="VRT")
+    assert probe(tmp_path / "meant.vrt").dtypes == ("uint8",)
+    (tmp_path / "b.tif").write_bytes((tmp_path / "meant.vrt").read_bytes())
+    with pytest.raises(SourceError, match=r"b\.tif holds no image but a list of other files"):
+        probe(tmp_path / "b.tif")
 
 
 def test_a_raster_without_crs_is_refused(tmp_path: Path) -> None:

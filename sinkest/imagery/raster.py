@@ -88,8 +88,8 @@ def probe(path: Path | str) -> RasterFile:
     Raises
     ------
     SourceError
-        If the file is missing, unreadable or cut short, has no coordinate reference system or no georeference, or
-        holds complex numbers.
+        If the file is missing, unreadable or cut short, is a virtual raster by another name, has no coordinate
+        reference system or no georeference, or holds complex numbers.
     """
     path = Path(path)
     virtual = path.as_posix().startswith(VIRTUAL)
@@ -98,6 +98,8 @@ def probe(path: Path | str) -> RasterFile:
     with guarded(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as raster:
+            if raster.driver == "VRT" and path.suffix.lower() != ".vrt":
+                raise SourceError("imagery.disguised", kind="unreadable", file=str(path))
             if raster.crs is None or raster.transform.is_identity:
                 raise SourceError("imagery.no_crs", kind="unreadable", file=str(path))
             complex_types = sorted({str(dtype) for dtype in raster.dtypes if "complex" in str(dtype)})
