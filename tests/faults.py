@@ -81,26 +81,26 @@ def _once(task: Task, folder: Path, rng: random.Random, seconds: float) -> Found
     attempt = Attempt(project, task.stage, folder, rng)
     kind.arrange(attempt)
     try:
-        running = start(project, folder / "first.log", lambda: kind.inside(attempt))
+        running = start(project, lambda: kind.inside(attempt))
         ended = strike(project, task.stage, running, seconds, lambda: kind.blow(attempt, running))
         code = running.end() if ended is None else ended
-        struck = ended is None
-        wrong = kind.judge(attempt, code, running.said()) if struck else ""
+        struck, said = ended is None, running.said()
+        wrong = kind.judge(attempt, code, said) if struck else ""
         kind.mend(attempt)
         if not wrong and not is_sound(run_folder(project)):
             wrong = "a finished stage is not what its seal says"
-        wrong = wrong or _resumed(project, folder / "second.log", expected)
+        wrong = wrong or _resumed(project, expected)
     finally:
         kind.leave(attempt)
     return Found(task.stage, task.kind, struck, code, wrong)
 
 
-def _resumed(project: Path, log: Path, expected: dict[str, str]) -> str:
+def _resumed(project: Path, expected: dict[str, str]) -> str:
     """Give the same command again; what is wrong with what it leaves."""
-    again = start(project, log)
-    code = again.end()
+    again = start(project)
+    code, said = again.end(), again.said()
     if code != 0:
-        return f"resumed run ended with {code}: {again.said().strip().splitlines()[-1:]}"
+        return f"resumed run ended with {code}: {said.strip().splitlines()[-1:]}"
     run = run_folder(project)
     problems = [problem.path for problem in RunStore(run).verify()]
     if problems:
@@ -113,20 +113,22 @@ def _resumed(project: Path, log: Path, expected: dict[str, str]) -> str:
 def peace(folder: Path) -> tuple[Path, dict[str, float]]:
     """A project with an undisturbed run, and the seconds that each stage takes in a loaded program."""
     build_project(folder)
-    undisturbed = start(folder, folder.parent / "peace.log")  # a copy: threads of GDAL here would stop every later one
-    if undisturbed.end() != 0:
-        raise RuntimeError(undisturbed.said())
+    undisturbed = start(folder)  # a copy: threads of GDAL here would stop every later one
+    code, said = undisturbed.end(), undisturbed.said()
+    if code != 0:
+        raise RuntimeError(said)
     lasted = {}
     for stage in STAGES:
         forget(run_folder(folder), stage)
-        running = start(folder, folder.parent / "peace.log")
+        running = start(folder)
         begun: list[float] = []
         strike(folder, stage, running, 0.0, lambda begun=begun: begun.append(time.monotonic()))
         while RunStore(run_folder(folder)).seal(stage) is None and running.over() is None:
             time.sleep(0.002)
         lasted[stage] = time.monotonic() - begun[0]
-        if running.end() != 0:
-            raise RuntimeError(running.said())
+        code, said = running.end(), running.said()
+        if code != 0:
+            raise RuntimeError(said)
     return folder, lasted
 
 

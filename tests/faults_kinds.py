@@ -202,7 +202,7 @@ def _edit_back(attempt: Attempt) -> None:
 
 
 def _second(attempt: Attempt, _running: do.Running) -> None:
-    attempt.other = do.start(attempt.project, attempt.scratch / "other.log")
+    attempt.other = do.start(attempt.project)
 
 
 def _second_was_refused(attempt: Attempt) -> None:

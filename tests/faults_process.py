@@ -1,12 +1,13 @@
 """Runs as processes of their own that start at once: copies of a program that is loaded, and what can be done to them.
 
 A copy is made with ``fork``, so that a table of many faults does not load the libraries each time; signals, limits and
-the loss of a process act on it as on any other.
+the loss of a process act on it as on any other. What it says goes through a pipe, which no limit on files touches.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import random
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import sinkest.workflow  # noqa: F401  the command line would load it in each copy
 from sinkest.cli import main
 from tests.project_fixture import CONFIG, run_folder
 
@@ -29,14 +31,17 @@ OPTIONS = ("--workers", "2", "--block-size", "128")
 LONGEST_S = 1800.0
 """Far more than any run of the small project takes, on however busy a machine."""
 _NEW_MOUNTS = 0x20000
+_PIPE_BYTES = 2**20
+"""More than any run says; a full pipe would stop it."""
 
 
 @dataclass
 class Running:
-    """A run under way; what it says goes to a file."""
+    """A run under way, and the pipe that it speaks into."""
 
     process: int
-    log: Path
+    pipe: int
+    heard: str | None = None
 
     def over(self) -> int | None:
         """Exit code, negative for a signal; None while it runs."""
@@ -53,20 +58,27 @@ class Running:
         return code
 
     def said(self) -> str:
-        """Everything said on both outputs."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        """Everything said on both outputs, after the end."""
+        if self.heard is None:
+            with open(self.pipe, "rb") as stream:
+                self.heard = stream.read().decode("utf-8", errors="replace")
+        return self.heard
 
 
-def start(project: Path, log: Path, prepare: Callable[[], object] = bool) -> Running:
+def start(project: Path, prepare: Callable[[], object] = bool) -> Running:
     """``sinkest run`` in a copy of this process; ``prepare`` is called there before."""
+    listen, speak = os.pipe()
+    fcntl.fcntl(speak, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     process = os.fork()
     if process:
-        return Running(process, log)
+        os.close(speak)
+        return Running(process, listen)
     code = CRASHED
     try:
-        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
+        os.close(listen)
+        os.dup2(speak, 1)
+        os.dup2(speak, 2)
+        os.close(speak)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         prepare()
         main(["--lang", "en", "run", str(project / CONFIG), *OPTIONS])

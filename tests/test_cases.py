@@ -69,8 +69,9 @@ def test_oregon_tree_cover_from_real_plots_and_rasters(data: Path, tmp_path: Pat
     """As configured, but for smaller ensembles, which the bootstrap fits twenty times."""
     config = prepared("oregon", tmp_path, data)
     shutil.copytree(shipped("models/tree_cover_oregon"), tmp_path / "model")
-    edit(tmp_path / "model" / "model.toml", "n_estimators = 200", "n_estimators = 8")
-    edit(tmp_path / "model" / "model.toml", "max_iter = 150", "max_iter = 40")
+    edit(tmp_path / "model" / "model.toml", "n_estimators = 200", "n_estimators = 30")
+    edit(tmp_path / "model" / "model.toml", "max_iter = 150", "max_iter = 60")
+    edit(tmp_path / "model" / "model.toml", "learning_rate = 0.05", "learning_rate = 0.1")
     edit(config, "shipped:models/tree_cover_oregon", "model")
     store = run(config, progress=Silent())
     table = estimates(store)
@@ -83,8 +84,8 @@ def test_oregon_tree_cover_from_real_plots_and_rasters(data: Path, tmp_path: Pat
     assert np.nanmean(mapped) == pytest.approx(mean["value"], rel=1e-3)
     scores = json.loads((store.folder("estimate") / "accuracy.json").read_text())["models"]["regression"]
     # as shipped it reaches 0.39 and 0.26
-    assert scores["random"]["scores"]["r2"] > 0.3
-    assert scores["held_out"]["scores"]["r2"] > 0.15
+    assert scores["random"]["scores"]["r2"] > 0.37
+    assert scores["held_out"]["scores"]["r2"] > 0.23
 
 
 def test_landsat_series_composes_from_the_command(data: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
+import gc
 import io
 import re
+import resource
+import tempfile
 import zipfile
 from dataclasses import replace
 from decimal import Decimal
@@ -7,11 +10,13 @@ from decimal import Decimal
 import numpy as np
 import openpyxl
 import pandas as pd
+import pytest
 
 from sinkest.messages import text
 from sinkest.report.book import Book
 from sinkest.report.data import CITY
 from sinkest.report.tables import all_tables
+from sinkest.report.workbook_bytes import saved
 from sinkest.report.xlsx import report_xlsx
 from tests.report_fixture import AGES, ARBOR, bare_data, report_data, workbook
 
@@ -231,3 +236,21 @@ def test_the_provenance_is_complete() -> None:
     found = cells(opened(workbook())["来源 Provenance"])
     values = set(map(str, found.values()))
     assert {"inputs.1.sha256", "9f" * 32, "versions.numpy", "demo-2025-3f9c1a7e", "forest_current_rule"} <= values
+
+
+def test_no_room_for_temporary_files_names_their_folder(recwarn: pytest.WarningsRecorder) -> None:
+    sheets = openpyxl.Workbook()
+    for row in range(3000):
+        sheets.active.append([row] * 10)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, most))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            saved(sheets)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert caught.value.filename == tempfile.gettempdir()
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+    # with room the same sheets are written
+    assert openpyxl.load_workbook(io.BytesIO(saved(sheets))).active.max_row == 3000

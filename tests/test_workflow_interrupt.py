@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,26 @@ def test_a_full_disk_in_a_stage_is_one_clear_error(
     assert LEFT_OVER in last
     assert not (run / stage).exists()
     assert others(run, stage) == kept
+
+
+def test_no_memory_for_another_thread_is_one_clear_error(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python gives it another name than other want of memory."""
+    run = run_folder(copy)
+    whole = outputs(run)
+    forget(run, "map")
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        assert call("map", copy / CONFIG, "--workers", "2", "--block-size", "128") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("Error: memory is not enough. Nothing is lost: the same command goes on where it was.")
+    assert call("run", copy / CONFIG) == 0
+    assert outputs(run) == whole
 
 
 @pytest.fixture

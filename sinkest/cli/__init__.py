@@ -26,6 +26,8 @@ from sinkest.messages import LANGUAGES, set_language, text
 DIFFERENT = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
+_NO_ROOM_FOR_A_THREAD = "can't start new thread"
+"""What Python says where the system gives no memory for one; it is no MemoryError."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,7 +56,9 @@ def _obey(given: list[str]) -> None:
     except SinkestError as problem:
         complain(problem.key, str(problem), problem.exit_code, text("cli.error"))
         sys.exit(problem.exit_code)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as problem:
+        if isinstance(problem, RuntimeError) and str(problem) != _NO_ROOM_FOR_A_THREAD:
+            raise
         complain("trust.out_of_memory", text("trust.out_of_memory"), WRONG_INPUT, text("cli.error"))
         sys.exit(WRONG_INPUT)
     except OSError as problem:

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
+import sys
+import tempfile
 import zipfile
 from collections.abc import Mapping
+
+from lxml.etree import SerialisationError
+from openpyxl import Workbook
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip archive can hold; it says nothing, which is the point."""
 _STAMP = b"1980-01-01T00:00:00Z"
 _TIMES = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*(</dcterms:)")
 _FORMULA = re.compile(rb'(<c r="([A-Z]+[0-9]+)"[^>]*>)(<f>[^<]*</f>)<v\s*(?:/>|></v>)')
+
+
+def saved(workbook: Workbook) -> bytes:
+    """The file as its library writes it, which it does by way of temporary files.
+
+    Raises
+    ------
+    OSError
+        If these cannot be written, naming their folder; lxml has an error of its own for it.
+    """
+    stream = io.BytesIO()
+    try:
+        workbook.save(stream)
+    except SerialisationError as problem:
+        number = getattr(errno, str(problem).removeprefix("IO_"), errno.EIO)
+        _drop(problem)
+        raise OSError(number, os.strerror(number), tempfile.gettempdir()) from None
+    return stream.getvalue()
+
+
+def _drop(problem: SerialisationError) -> None:
+    """Let go of the half-written sheet; closing it fails once more, and nobody needs to be told twice."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        problem.__traceback__ = None
+    finally:
+        sys.unraisablehook = hook
 
 
 def settled(workbook: bytes, results: Mapping[tuple[int, str], str] = {}, parts: Mapping[str, bytes] = {}) -> bytes:

@@ -8,7 +8,6 @@ A total that its rows do not add up to is a plain number.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +39,7 @@ from sinkest.report.surveysheets import closing_sheets, survey_sheets
 from sinkest.report.tables import Column, Table, all_tables
 from sinkest.report.units import absent, finite, unit_of
 from sinkest.report.verdicts import TargetRow, target_rows
-from sinkest.report.workbook_bytes import settled
+from sinkest.report.workbook_bytes import saved, settled
 
 
 def report_xlsx(data: ReportData) -> bytes:
@@ -50,6 +49,8 @@ def report_xlsx(data: ReportData) -> bytes:
     ------
     InputError
         If the tidy table has rows that contradict each other.
+    OSError
+        If there is no room for temporary files.
     """
     book = Book(data)
     workbook = Workbook()
@@ -70,10 +71,9 @@ def report_xlsx(data: ReportData) -> bytes:
         page_setup(sheet, data)
     workbook.properties.creator = "sinkest"
     workbook.properties.title = clean(f"{data.city_zh} {data.year} {data.run_id}")
-    stream = io.BytesIO()
-    workbook.save(stream)
+    content = saved(workbook)
     positions = {sheet.title: place for place, sheet in enumerate(workbook.worksheets, 1)}
-    return settled(stream.getvalue(), {(positions[title], cell): value for (title, cell), value in stored.items()})
+    return settled(content, {(positions[title], cell): value for (title, cell), value in stored.items()})
 
 
 _SHEETS = (
