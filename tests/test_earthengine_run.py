@@ -13,7 +13,6 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from pyproj import Transformer
 
 from sinkest.config import load_config
 from sinkest.imagery.earthengine import EarthEngineSource
@@ -24,6 +23,7 @@ from sinkest.runstore import RunStore
 from sinkest.stages.context import Run
 from sinkest.stages.sources import earthengine_account
 from tests.project_fixture import call, edit
+from tests.servers.area import SECTION, write_area
 from tests.servers.earthengine.fixtures import Served, serving
 from tests.servers.earthengine.server import PROJECT
 from tests.servers.earthengine.world import LEFT, PIXEL_M, SHOTS, TOP, build, elevation_m
@@ -33,16 +33,7 @@ CONFIG = """version = 1
 name = "served"
 year = 2023
 
-[aoi]
-path = "zones.geojson"
-name_zh = "试验区"
-name_en = "test area"
-crs = "EPSG:32649"
-resolution_m = 10
-id_field = "zone_id"
-name_zh_field = "name_zh"
-name_en_field = "name_en"
-
+{area}
 [imagery]
 source = "earthengine"
 seasons = [
@@ -100,20 +91,10 @@ def project(folder: Path, served: Served) -> Path:
     folder.mkdir(exist_ok=True)
     grid = served.world.grid
     left, top = grid.affine.c + 203, grid.affine.f - 207
-    corners = [(left, top), (left + 2700, top), (left + 2700, top - 900), (left, top - 900), (left, top)]
-    to_degrees = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
-    ring = [list(to_degrees.transform(x, y)) for x, y in corners]
-    zone = {
-        "type": "Feature",
-        "properties": {"zone_id": "1", "name_zh": "试验区", "name_en": "test area"},
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-    }
-    (folder / "zones.geojson").write_text(
-        json.dumps({"type": "FeatureCollection", "features": [zone]}), encoding="utf-8"
-    )
+    write_area(folder, str(grid.crs), left, top, left + 2700, top - 900)
     shutil.copy(served.key, folder / "key.json")
     config = folder / "config.toml"
-    config.write_text(CONFIG.format(project=PROJECT, url=served.server.url), encoding="utf-8")
+    config.write_text(CONFIG.format(area=SECTION, project=PROJECT, url=served.server.url), encoding="utf-8")
     return config
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import rasterio
 from distributed.core import error_message
-from pyproj import Transformer
 
 from sinkest.config import load_config
 from sinkest.errors import RunError, SourceError
@@ -29,6 +28,7 @@ from sinkest.stages import compose, traces
 from sinkest.stages.context import Run
 from sinkest.stages.cubefile import ComposedCube
 from tests.project_fixture import call, edit
+from tests.servers.area import SECTION, write_area
 from tests.servers.formats import write_raster
 from tests.servers.stac import StacServer, collection
 from tests.servers.stac_items import sentinel2_item
@@ -41,16 +41,7 @@ CONFIG = """version = 1
 name = "gaps"
 year = 2025
 
-[aoi]
-path = "zones.geojson"
-name_zh = "试验区"
-name_en = "test area"
-crs = "EPSG:32649"
-resolution_m = 10
-id_field = "zone_id"
-name_zh_field = "name_zh"
-name_en_field = "name_en"
-
+{area}
 [imagery]
 source = "stac"
 seasons = [{{ name = "summer", start = "06-01", end = "08-31" }}]
@@ -128,17 +119,11 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list
 @pytest.fixture
 def small(truth: tuple[Path, list[dict]], tmp_path: Path) -> Iterator[Small]:
     files, items = truth
-    to_degrees = Transformer.from_crs("EPSG:32649", "EPSG:4326", always_xy=True)
     left, top = 700_005, 3_079_995
-    right, bottom = left + 10 * COLS - 20, top - 10 * ROWS + 20
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-    ring = [list(to_degrees.transform(*corner)) for corner in corners]
-    names = {"zone_id": "1", "name_zh": "试验区", "name_en": "test area"}
-    zone = {"type": "Feature", "properties": names, "geometry": {"type": "Polygon", "coordinates": [ring]}}
-    (tmp_path / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [zone]}), "utf-8")
+    write_area(tmp_path, "EPSG:32649", left, top, left + 10 * COLS - 20, top - 10 * ROWS + 20)
     (tmp_path / "elevation.tif").write_bytes((files / "elevation.tif").read_bytes())
     with StacServer(files, collections={"sentinel-2-l2a": collection("sentinel-2-l2a")}) as server:
-        (tmp_path / "config.toml").write_text(CONFIG.format(url=server.url), encoding="utf-8")
+        (tmp_path / "config.toml").write_text(CONFIG.format(area=SECTION, url=server.url), encoding="utf-8")
         yield Small(tmp_path, server, items)
 
 

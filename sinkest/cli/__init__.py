@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -26,8 +26,8 @@ from sinkest.messages import LANGUAGES, set_language, text
 DIFFERENT = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
-_NO_ROOM_FOR_A_THREAD = "can't start new thread"
-"""What Python says where the system gives no memory for one; it is no MemoryError."""
+_NO_ROOM_FOR_A_THREAD = ("can't start new thread", "Failed to launch worker thread")
+"""What Python and Arrow say where the system gives no memory for one; it is no MemoryError."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -56,15 +56,21 @@ def _obey(given: list[str]) -> None:
     except SinkestError as problem:
         complain(problem.key, str(problem), problem.exit_code, text("cli.error"))
         sys.exit(problem.exit_code)
-    except (MemoryError, RuntimeError) as problem:
-        if isinstance(problem, RuntimeError) and str(problem) != _NO_ROOM_FOR_A_THREAD:
-            raise
-        complain("trust.out_of_memory", text("trust.out_of_memory"), WRONG_INPUT, text("cli.error"))
-        sys.exit(WRONG_INPUT)
+    except MemoryError:
+        _no_memory()
     except OSError as problem:
         told = text("trust.system_refused", reason=problem)
         complain("trust.system_refused", told, WRONG_INPUT, text("cli.error"))
         sys.exit(WRONG_INPUT)
+    except Exception as problem:
+        if not any(sign in str(problem) for sign in _NO_ROOM_FOR_A_THREAD):
+            raise
+        _no_memory()
+
+
+def _no_memory() -> NoReturn:
+    complain("trust.out_of_memory", text("trust.out_of_memory"), WRONG_INPUT, text("cli.error"))
+    sys.exit(WRONG_INPUT)
 
 
 @contextmanager

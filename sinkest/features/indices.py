@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import ee  # noqa: F401  spyndex looks for it at every call: loaded before the work, not in the middle of it
 import numpy as np
+import spyndex
 from numpy.typing import NDArray
 
 from sinkest.errors import InputError
@@ -49,8 +51,6 @@ def compute(names: Sequence[str], bands: Mapping[str, NDArray[np.float32]]) -> d
     InputError
         For an unknown index, or one whose bands are not all given.
     """
-    import spyndex
-
     results = {}
     for name in names:
         wanted, constants = _recipe(name)
@@ -67,8 +67,6 @@ def compute(names: Sequence[str], bands: Mapping[str, NDArray[np.float32]]) -> d
 @cache
 def _recipe(name: str) -> tuple[tuple[str, ...], dict[str, float]]:
     """Bands and constants of an index."""
-    import spyndex
-
     if name not in spyndex.indices:
         by_fold = {known.casefold(): known for known in spyndex.indices}
         near = difflib.get_close_matches(name.casefold(), by_fold, 1)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import stacks
-from tests.benchmarks.pairs import Case, Measured, Work, evenness, flatness
+from tests.benchmarks.pairs import Case, Work, city, evenness, flatness
 from tests.benchmarks.peers import folder_files
 
 BLOCK = 512
@@ -175,17 +175,6 @@ def near_geomedians(ours: Mapping[str, Any], peer: Mapping[str, Any]) -> str:
     return f"apart by {middle:.2f} units at the median, {high:.2f} at the 99th percentile, {apart.max():.1f} at most"
 
 
-def city_share(ours: Measured, _: Measured) -> float:
-    """Time the city may take over the time it would take at this pace."""
-    return CITY_S / (ours.ns_a_pixel * 1e-9 * CITY_PIXELS)
-
-
-def city_told(ours: Measured, _: Measured) -> str:
-    """What the measurement means for the city."""
-    minutes = ours.ns_a_pixel * 1e-9 * CITY_PIXELS / 60
-    return f"EXTRAPOLATED from {ours.pixels / 1e6:.1f} to {CITY_PIXELS / 1e6:.0f} million pixels: {minutes:.1f} min"
-
-
 USUAL, LARGE = (2048, 1024), (4096, 1024)
 HALF_OF_QUARTER = 0.125
 
@@ -204,6 +193,6 @@ CASES: dict[str, Case] = {
         Case("scaling", 1.7, _ours(USUAL, workers=2), _ours(USUAL, workers=1), rounds=5),
         Case("linear", 1 / 1.15, _ours(LARGE), _ours(LARGE, rows=HALF_OF_QUARTER), score=evenness),
         Case("memory", 1 / 1.1, _ours(LARGE), _ours(LARGE, rows=0.25), score=flatness),
-        Case("city_composite", 1.0, _ours(LARGE), _no_peer, score=city_share, told=city_told, most_bytes=CITY_BYTES),
+        Case("city_composite", 1.0, _ours(LARGE), _no_peer, **city(CITY_S, CITY_PIXELS), most_bytes=CITY_BYTES),
     )
 }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks import stacks
-from tests.benchmarks.pairs import Case, Measured, Work
+from tests.benchmarks.pairs import Case, Work, city
 
 BLOCK, TREES, DEPTH, LEAF = 512, 100, 16, 3
 BANDS = 13
@@ -327,17 +327,6 @@ def near_means(ours: Mapping[str, Any], peer: Mapping[str, Any]) -> str:
     return f"mean stock of the zones within {apart:.1e}"
 
 
-def city_share(ours: Measured, _: Measured) -> float:
-    """Time the city may take over the time it would take at this pace."""
-    return CITY_S / (ours.ns_a_pixel * 1e-9 * CITY_PIXELS)
-
-
-def city_told(ours: Measured, _: Measured) -> str:
-    """What the measurement means for the city."""
-    minutes = ours.ns_a_pixel * 1e-9 * CITY_PIXELS / 60
-    return f"EXTRAPOLATED from {ours.pixels / 1e6:.1f} to {CITY_PIXELS / 1e6:.0f} million pixels: {minutes:.1f} min"
-
-
 USUAL, LARGE = (2048, 1024), (6144, 1024)
 
 CASES: dict[str, Case] = {
@@ -355,8 +344,6 @@ CASES: dict[str, Case] = {
         ),
         Case("forest", 4.0, _forest(packed=True), _forest(packed=False), check=same_numbers),
         Case("chain", 10.0, _chain(USUAL, ours=True), _chain(USUAL, ours=False), rounds=1, check=near_means),
-        Case(
-            "city_maps", 1.0, _ours(LARGE), _nothing, rounds=1, score=city_share, told=city_told, most_bytes=CITY_BYTES
-        ),
+        Case("city_maps", 1.0, _ours(LARGE), _nothing, rounds=1, **city(CITY_S, CITY_PIXELS), most_bytes=CITY_BYTES),
     )
 }

@@ -83,6 +83,18 @@ def flatness(ours: Measured, peer: Measured) -> float:
     return min(ours.peak_bytes, peer.peak_bytes) / max(ours.peak_bytes, peer.peak_bytes)
 
 
+def city(most_s: float, pixels: float) -> dict[str, Callable[[Measured, Measured], Any]]:
+    """``score`` and ``told`` of a case that asks how long a city of so many pixels would take at the pace measured."""
+
+    def seconds(ours: Measured) -> float:
+        return ours.ns_a_pixel * 1e-9 * pixels
+
+    def told(ours: Measured, _: Measured) -> str:
+        return f"EXTRAPOLATED from {ours.pixels / 1e6:.1f} to {pixels / 1e6:.0f} million: {seconds(ours) / 60:.1f} min"
+
+    return {"score": lambda ours, _: most_s / seconds(ours), "told": told}
+
+
 @dataclass(frozen=True)
 class Case:
     """What is compared and what must come of it.

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 
 import ee
+import spyndex
 
 from sinkest.errors import InputError
 from sinkest.imagery.earthengine.assets import OPTICAL
@@ -36,8 +37,6 @@ def index_image(name: str, reflectance: ee.Image) -> ee.Image:
     InputError
         If the formula has more than sums, products, quotients and powers of bands and known constants.
     """
-    import spyndex
-
     common = {band: ours for ours, band in OPTICAL.items()}
     symbols: dict[str, ee.Image] = {}
     for symbol in spyndex.indices[name].bands:
