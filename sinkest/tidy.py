@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+ESTIMATES_FILE = "estimates.parquet"
+"""Name of the table in the folder of a run's estimates."""
 COLUMNS = (
     "quantity",
     "zone",
@@ -33,6 +36,21 @@ LAND_USE = "land_use_polygons"
 """Method of a figure that is a census of land-use polygons: it has no sampling error."""
 CENSUS_OF_OTHER_YEAR = "landuse.note_other_year"
 """Note of a census that is not of the run's year, or of no known year."""
+
+
+def read_estimates(folder: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The table of a run, from the folder of its estimates; all columns, or those named.
+
+    Read by the calling thread alone: a table this small needs no other, and where the system refuses a thread Arrow
+    waits for it for ever.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    chosen = None if columns is None else list(columns)
+    return pd.read_parquet(folder / ESTIMATES_FILE, columns=chosen, use_threads=False, pre_buffer=False)
 
 
 def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from tests import faults_process as do
 from tests.project_fixture import CONFIG, run_folder
 
 REFUSED, INTERRUPTED = 2, 130
+ABORTED_BY_LOADER = 127
+"""The C library ends a process so that cannot have what a thread needs."""
 YEARS_S = 3 * 365 * 86400
 
 
@@ -45,7 +47,8 @@ class Kind:
 
     ``arrange`` comes before the run, ``inside`` in its process, ``blow`` when the stage is under way, ``mend`` before
     the same command is given again, ``leave`` at the end. ``codes`` are the exit codes it may lead to; 0 where the run
-    may have got by. ``says`` must stand in what a refused run says.
+    may have got by. ``says`` must stand in what a refused run says. Where it is ``noisy``, libraries print errors that
+    they ignore, and only how the run ends is judged.
     """
 
     blow: Callable[[Attempt, do.Running], object]
@@ -55,10 +58,11 @@ class Kind:
     inside: Callable[[Attempt], object] = nothing
     mend: Callable[[Attempt], object] = nothing
     leave: Callable[[Attempt], object] = nothing
+    noisy: bool = False
 
     def judge(self, _attempt: Attempt, code: int, said: str) -> str:
         """What is wrong with how the run ended; empty if nothing."""
-        if "Traceback" in said:
+        if "Traceback" in said and (code == do.CRASHED or not self.noisy):
             return f"traceback: {said.strip().splitlines()[-1]}"
         if code not in self.codes:
             return f"exit code {code}: {said.strip().splitlines()[-1:]}"
@@ -241,8 +245,9 @@ KINDS: Mapping[str, Kind] = {
     "results lost": Kind(_results_gone, (0, REFUSED), _WRITE, mend=_results_back),
     "out of memory": Kind(
         lambda attempt, running: do.limit_memory(running.process, attempt.rng.randrange(0, 24)),
-        (0, REFUSED, -signal.SIGABRT, -signal.SIGSEGV),
-        (*_WRITE, "memory"),
+        (0, REFUSED, -signal.SIGABRT, -signal.SIGSEGV, ABORTED_BY_LOADER),
+        (*_WRITE, *_READ, "memory"),
+        noisy=True,
     ),
     "no more files": Kind(
         lambda attempt, running: do.limit_open_files(running.process, attempt.rng.randrange(0, 3)),

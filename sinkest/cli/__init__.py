@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import click
 
@@ -19,6 +19,7 @@ from sinkest import __version__
 from sinkest.cli import parameters as options
 from sinkest.cli.common import common_options, completion_script
 from sinkest.cli.manner import Manner, answer, complain, manner, set_manner
+from sinkest.cli.shortage import Reserve
 from sinkest.cli.texts import spoken
 from sinkest.errors import InputError, SinkestError
 from sinkest.messages import LANGUAGES, set_language, text
@@ -26,8 +27,6 @@ from sinkest.messages import LANGUAGES, set_language, text
 DIFFERENT = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
-_NO_ROOM_FOR_A_THREAD = ("can't start new thread", "Failed to launch worker thread")
-"""What Python and Arrow say where the system gives no memory for one; it is no MemoryError."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -40,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _obey(given: list[str]) -> None:
+    reserve = Reserve()
     try:
         build().main(args=given, prog_name="sinkest", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -56,21 +56,15 @@ def _obey(given: list[str]) -> None:
     except SinkestError as problem:
         complain(problem.key, str(problem), problem.exit_code, text("cli.error"))
         sys.exit(problem.exit_code)
-    except MemoryError:
-        _no_memory()
     except OSError as problem:
         told = text("trust.system_refused", reason=problem)
         complain("trust.system_refused", told, WRONG_INPUT, text("cli.error"))
         sys.exit(WRONG_INPUT)
     except Exception as problem:
-        if not any(sign in str(problem) for sign in _NO_ROOM_FOR_A_THREAD):
+        if not reserve.was_needed(problem):
             raise
-        _no_memory()
-
-
-def _no_memory() -> NoReturn:
-    complain("trust.out_of_memory", text("trust.out_of_memory"), WRONG_INPUT, text("cli.error"))
-    sys.exit(WRONG_INPUT)
+        reserve.say(problem, WRONG_INPUT)
+        sys.exit(WRONG_INPUT)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from sinkest.report.data import CITY, ReportData
 from sinkest.runstore import RunStore, file_sha256, read_json
 from sinkest.stages import estimate, mapping, train
 from sinkest.stages.publish import report_data
+from sinkest.tidy import read_estimates
 
 
 class Evidence:
@@ -74,7 +75,7 @@ class Evidence:
         if path is None:
             return None
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
+            return read_estimates(path.parent)
         return pd.read_csv(path, dtype={"zone": str, "code": str}, encoding="utf-8-sig")
 
     def json(self, name: str) -> dict[str, Any]:

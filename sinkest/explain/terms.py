@@ -10,8 +10,9 @@ import pandas as pd
 
 from sinkest.explain.evidence import Evidence
 from sinkest.report.names import Words, quantity_name
+from sinkest.tidy import ESTIMATES_FILE
 
-ESTIMATES = "estimate/estimates.parquet"
+ESTIMATES = f"estimate/{ESTIMATES_FILE}"
 ADDS_UP = 1e-3
 """Relative gap within which zones count as adding up to the whole."""
 

@@ -20,7 +20,7 @@ from sinkest.aoi.record import grid_text, same_grid
 from sinkest.errors import InputError
 from sinkest.finished.series import QUANTITIES, series
 from sinkest.runstore import RunStore, read_json
-from sinkest.tidy import CITY, WITHHELD
+from sinkest.tidy import CITY, WITHHELD, read_estimates
 
 SCORES = {
     "classification": ("overall",),
@@ -113,7 +113,7 @@ class _Read:
             raise InputError("series.no_estimate", folder=folder)
         about = read_json(store.folder("estimate") / "run.json")
         self.grid: Mapping[str, Any] = about
-        table = pd.read_parquet(store.folder("estimate") / "estimates.parquet")
+        table = read_estimates(store.folder("estimate"))
         self.year = int(about["year"])
         self.zones = {str(line["zone_id"]): round(float(line["area_ha"]), 1) for line in about["zones"]}
         self.table = table[table["year"] == self.year].assign(zone=lambda rows: rows["zone"].astype(str))

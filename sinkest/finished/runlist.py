@@ -10,6 +10,7 @@ import pandas as pd
 
 from sinkest.errors import RunError
 from sinkest.runstore import MANIFEST, RunStore, read_json
+from sinkest.tidy import read_estimates
 
 DEEPEST = 3
 """Levels of folders below the given one that are looked at."""
@@ -100,7 +101,7 @@ def _listed(folder: Path) -> Listed:
 def _judged(store: RunStore) -> tuple[tuple[tuple[str, str], ...], bool]:
     """Verdicts by target, and whether any printed figure is provisional."""
     folder = store.folder("estimate")
-    table = pd.read_parquet(folder / "estimates.parquet", columns=["provisional", "status"])
+    table = read_estimates(folder, ["provisional", "status"])
     provisional = bool((table["provisional"] & (table["status"] != "provisional")).any())
     path = folder / "targets.csv"
     if not path.is_file():

@@ -19,7 +19,7 @@ from sinkest.account.definitions import comparable
 from sinkest.aoi.record import grid_text, same_grid
 from sinkest.errors import InputError
 from sinkest.runstore import RunStore, read_json
-from sinkest.tidy import CITY, WITHHELD
+from sinkest.tidy import CITY, WITHHELD, read_estimates
 
 ESTIMATE = "estimate"
 QUANTITIES = (
@@ -131,7 +131,7 @@ def _read(folder: Path) -> _Run:
         if problem.path.startswith(f"{ESTIMATE}/"):
             raise InputError("series.changed", file=folder / problem.path)
     about = read_json(store.folder(ESTIMATE) / "run.json")
-    table = pd.read_parquet(store.folder(ESTIMATE) / "estimates.parquet")
+    table = read_estimates(store.folder(ESTIMATE))
     zones = {str(line["zone_id"]): float(line["area_ha"]) for line in about["zones"]}
     year = int(about["year"])
     table = table[table["year"] == year].assign(zone=lambda rows: rows["zone"].astype(str))

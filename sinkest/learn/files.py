@@ -125,10 +125,10 @@ def open_table(path: str | Path, layer: str | None = None) -> RawTable:
 
 def _read_parquet(file: Path) -> pd.DataFrame:
     try:
-        return gpd.read_parquet(file)
+        return gpd.read_parquet(file, use_threads=False, pre_buffer=False)
     except _NO_PARQUET as no_geometry:
         try:
-            return pd.read_parquet(file)
+            return pd.read_parquet(file, use_threads=False, pre_buffer=False)
         except _NO_PARQUET as error:
             reason = _first_line(error)
             raise InputError("learn.damaged", file=file, reason=reason) from no_geometry

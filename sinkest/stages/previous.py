@@ -21,9 +21,10 @@ from sinkest.runstore import RunStore, read_json
 from sinkest.stages import train
 from sinkest.stages.context import Run
 from sinkest.stages.inference import Frame
+from sinkest.tidy import read_estimates
 
 ESTIMATE = "estimate"
-TABLE, ABOUT = "estimates.parquet", "run.json"
+ABOUT = "run.json"
 MAX_SHIFT_M = 100.0
 """A plot of one id that lies farther from where it was is another plot."""
 STOCK, TYPE_STOCK, CLASS_AREA, FOREST_AREA = "growing_stock", "stock_by_type:", "class_area:", "forest_area"
@@ -108,7 +109,7 @@ def read_earlier(run: Run) -> Earlier | None:
         folder,
         int(about["year"]),
         bool(about["simulated"]),
-        pd.read_parquet(store.folder(ESTIMATE) / TABLE),
+        read_estimates(store.folder(ESTIMATE)),
         plots.set_index("plot_id"),
     )
 

@@ -33,6 +33,7 @@ from sinkest.runstore import RunStore, code_version, read_json, write_bytes
 from sinkest.stages import estimate, mapping, train
 from sinkest.stages.catalogue import write_catalogue
 from sinkest.stages.context import Run
+from sinkest.tidy import read_estimates
 
 NAME = "report"
 PAGE = "report.html"
@@ -92,7 +93,7 @@ def report_data(store: RunStore, settings: ReportSection | None = None, *, with_
     settings = settings or ReportSection()
     folder = store.folder(estimate.NAME)
     about = read_json(folder / "run.json")
-    estimates = pd.read_parquet(folder / "estimates.parquet").drop(columns="run_id")
+    estimates = read_estimates(folder).drop(columns="run_id")
     rule = definition(about["definition_id"]) if about["definition_id"] else None
     accuracy = read_json(folder / "accuracy.json")
     factors = _table(folder, "factors")

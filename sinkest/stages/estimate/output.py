@@ -19,6 +19,7 @@ from sinkest.stages import train
 from sinkest.stages.context import Run
 from sinkest.stages.estimate.book import Book
 from sinkest.stages.inference import Areas, Stock
+from sinkest.tidy import ESTIMATES_FILE
 
 Found = tuple[Areas | None, Stock | None]
 
@@ -37,7 +38,7 @@ def write_results(
         marked = table.assign(**{column: value for column, value in about.items() if column not in table})
         write_bytes(folder / f"{name}.csv", marked.to_csv(index=False).encode("utf-8-sig"))
     parquet = tables["estimates"].assign(run_id=run_id).to_parquet(index=False)
-    write_bytes(folder / "estimates.parquet", parquet)
+    write_bytes(folder / ESTIMATES_FILE, parquet)
     write_bytes(folder / "run.json", pretty_json(_about(run, book, run_id, stocks)))
     height, width = run.grid.shape
     rings = {item.zone_id: [ring.round(2).tolist() for ring in item.rings] for item in outline(run.zones, run.grid)}
