@@ -13,6 +13,7 @@ import pandas as pd
 import shapely
 from scipy import ndimage
 
+from sinkest.config import ReportSection
 from sinkest.messages import Message
 from sinkest.report.data import Accuracy, Confusion, Definition, LegendClass, MapLayer, ReportData
 from sinkest.report.html import report_html
@@ -25,6 +26,8 @@ from sinkest.targets.trajectory import trajectory
 
 YEAR = 2025
 DEFINITION = "forest_current_rule"
+FULL_CITY = (21772, 11503)
+"""Rows and columns of the whole city at 10 m."""
 CLASSES = (
     LegendClass(1, "fir", "杉木林", "Chinese fir", "#1f5c3a"),
     LegendClass(2, "masson_pine", "马尾松林", "Masson pine", "#4d7f3a"),
@@ -337,6 +340,21 @@ def _whole() -> ReportData:
 def page() -> str:
     """The page of the whole report."""
     return report_html(report_data())
+
+
+@cache
+def largest_page() -> str:
+    """The page of the whole city at 10 m: layers are reduced to ``map_pixels``, and noise is the worst for a PNG."""
+    side, usual = ReportSection().map_pixels, report_data()
+    shape = (side, round(side * FULL_CITY[1] / FULL_CITY[0]))
+    rng = np.random.default_rng(0)
+    outlines = {zone: [ring * (shape[0] / 420) for ring in rings] for zone, rings in usual.outlines.items()}
+    classes = rng.integers(1, 16, shape).astype(np.uint8)
+    layers = [replace(layer, array=classes, legend=CLASSES) for layer in usual.maps if layer.kind == "classes"]
+    for place in range(5):
+        values = rng.uniform(0, 200, shape).astype(np.float32)
+        layers.append(MapLayer(f"l{place}", map_title("stock"), "continuous", values, (), 0, 200, "m3/ha"))
+    return report_html(report_data(maps=tuple(layers), outlines=outlines))
 
 
 @cache

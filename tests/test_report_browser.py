@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.report_browser import Browser, find_chromium
-from tests.report_fixture import page
+from tests.report_fixture import largest_page, page
 
 VISIBLE = "getComputedStyle(e).display !== 'none' && e.getClientRects().length > 0"
 
@@ -42,9 +43,12 @@ def shown(browser: Browser, selector: str) -> int:
     return browser.run(f"[...document.querySelectorAll('{selector}')].filter(e => {VISIBLE}).length")
 
 
+@pytest.mark.parametrize("made", [page, largest_page], ids=["usual", "whole city at 10 m"])
 def test_the_page_loads_in_two_seconds_without_a_word_on_the_console_or_a_request(
-    browser: Browser, address: str
+    browser: Browser, tmp_path: Path, made: Callable[[], str]
 ) -> None:
+    (tmp_path / "report.html").write_text(made(), encoding="utf-8")
+    address = (tmp_path / "report.html").as_uri()
     browser.open(address)
     assert browser.run("document.title") == "株洲市2025年森林、湿地与碳汇评估报告"
     assert browser.problems() == []
