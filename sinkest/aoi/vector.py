@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 import geopandas as gpd
+import pyarrow
 import pyogrio
 import pyogrio.errors
 import pyproj.exceptions
@@ -34,6 +35,8 @@ UNREADABLE = (
     pyogrio.errors.GeometryError,
     pyproj.exceptions.ProjError,
     shapely.errors.ShapelyError,
+    pyarrow.ArrowException,
+    UnboundLocalError,  # of pyogrio, where a layer's coordinate system cannot be told
     OSError,
     LookupError,
     TypeError,

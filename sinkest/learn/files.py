@@ -14,10 +14,11 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow
 from numpy.typing import NDArray
 
 from sinkest import limits
-from sinkest.aoi.vector import read_vector
+from sinkest.aoi.vector import UNREADABLE, read_vector
 from sinkest.archives import Bounds, members
 from sinkest.errors import InputError
 from sinkest.learn.cells import is_empty
@@ -32,7 +33,7 @@ SUPPORTED = ".csv, .gpkg, .geojson, .parquet, .xlsx, .shp"
 DELIMITERS = (",", "\t", ";")
 MAX_ROWS = limits.TABLE_ROWS
 _PACKED_SHEET = Bounds(unpacked_bytes=limits.SHEET_UNPACKED_BYTES)
-_NO_PARQUET = (ValueError, OSError, LookupError, TypeError, AttributeError, NotImplementedError)
+_NO_PARQUET = (*UNREADABLE, AttributeError)
 _NO_SHEET = (
     OSError,
     ValueError,
@@ -115,7 +116,10 @@ def open_table(path: str | Path, layer: str | None = None) -> RawTable:
     if not file.is_file():
         raise InputError("learn.no_file", file=file)
     if ending in PARQUET_ENDINGS:
-        return _from_frame(file, _read_parquet(file))
+        try:
+            return _from_frame(file, _read_parquet(file))
+        except pyarrow.ArrowException as error:  # bytes that are no text show when they are looked at
+            raise InputError("learn.damaged", file=file, reason=_first_line(error)) from error
     if ending in SHEET_ENDINGS:
         return _from_records(file, *_read_sheet(file, layer))
     if ending in TEXT_ENDINGS:

@@ -5,8 +5,10 @@ A researcher adds a model by adding a folder with such a file; the package stays
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -335,9 +337,13 @@ def _number(file: Path, table: Mapping[str, Any], key: str) -> float | None:
     value = table.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):  # whole numbers have no largest
+            number = float(value)
+    if not math.isfinite(number):
         raise ModelError("learn.recipe_value", file=file, key=f"response.{key}", expected="number")
-    return float(value)
+    return number
 
 
 def _flag(file: Path, table: Mapping[str, Any], key: str, default: bool) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
@@ -139,13 +141,30 @@ def parse_xml(contents: Contents, name: str) -> Element:
     Raises
     ------
     SourceError
-        If it is no well-formed XML, or has a document type.
+        If it is no well-formed XML, in no known encoding, or has a document type.
     """
     try:
         return ElementTree.fromstring(contents.text(name), forbid_dtd=True)
-    except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
+    except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         reason = str(error)[:200] or type(error).__name__
         raise SourceError("products.not_xml", kind="unreadable", file=contents.told(name), reason=reason) from error
+
+
+def finite_number(value: Any, told: str, tag: str, *, positive: bool = False) -> float:
+    """A number out of metadata; a wrong one would make every value of a product wrong.
+
+    Raises
+    ------
+    SourceError
+        If it is no finite number, or not positive where it must be; names the file and the tag.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or (positive and number <= 0):
+        raise SourceError("products.number", kind="mismatch", file=told, tag=tag, given=str(value).strip()[:40])
+    return number
 
 
 def file_name(name: str) -> str:

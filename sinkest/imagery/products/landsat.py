@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from sinkest.errors import SourceError
-from sinkest.imagery.products.contents import Contents, file_name
+from sinkest.imagery.products.contents import Contents, file_name, finite_number
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.sensors import BANDS, LANDSAT_C2_L2
 from sinkest.imagery.tiled import Tile, TileBand
@@ -119,12 +119,16 @@ def _tile(contents: Contents, metadata: str, groups: Groups, known: Mapping[str,
         found[band] = TileBand(
             asset=code,
             place=_file(contents, folder, groups, told, f"FILE_NAME_BAND_{number}"),
-            scale=float(_get(groups, told, _SCALES, f"REFLECTANCE_MULT_BAND_{number}")),
-            offset=float(_get(groups, told, _SCALES, f"REFLECTANCE_ADD_BAND_{number}")),
+            scale=_scale(groups, told, f"REFLECTANCE_MULT_BAND_{number}", positive=True),
+            offset=_scale(groups, told, f"REFLECTANCE_ADD_BAND_{number}"),
             nodata=LANDSAT_C2_L2.nodata,
         )
     qa = TileBand("QA_PIXEL", _file(contents, folder, groups, told, _QUALITY), nodata=1)
     return Tile(file_name(metadata).removesuffix(SUFFIX), found, qa, "qa_pixel")
+
+
+def _scale(groups: Groups, told: str, key: str, *, positive: bool = False) -> float:
+    return finite_number(_get(groups, told, _SCALES, key), told, key, positive=positive)
 
 
 def _file(contents: Contents, folder: PurePosixPath, groups: Groups, told: str, key: str) -> str:

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from sinkest.errors import SourceError
 from sinkest.imagery import sentinel2
-from sinkest.imagery.products.contents import Contents, file_name, parse_xml
+from sinkest.imagery.products.contents import Contents, file_name, finite_number, parse_xml
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.sensors import BANDS
 from sinkest.imagery.tiled import Tile, TileBand
@@ -23,6 +23,7 @@ METADATA = "MTD_MSIL2A.xml"
 METADATA_L1C = "MTD_MSIL1C.xml"
 METADATA_TILE = "MTD_TL.xml"
 KIND = "Sentinel-2 L2A"
+OFFSET, QUANTIFICATION, CLOUD = "BOA_ADD_OFFSET", "BOA_QUANTIFICATION_VALUE", "Cloud_Coverage_Assessment"
 
 _IMAGE = re.compile(r".*IMG_DATA/.*_(?P<band>B\d[\dA]|SCL)_(?P<metres>10|20|60)m\.jp2\Z")
 
@@ -69,11 +70,12 @@ def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product
         raise SourceError("products.baseline", kind="mismatch", file=told, given=given)
     wanted = tuple(bands or BANDS["sentinel-2"].values())
     offsets = _offsets(root, told, baseline)
-    quantification = float(_text(root, "BOA_QUANTIFICATION_VALUE") or sentinel2.QUANTIFICATION)
+    stated = _text(root, QUANTIFICATION)
+    quantification = finite_number(stated, told, QUANTIFICATION, positive=True) if stated else sentinel2.QUANTIFICATION
     inside = PurePosixPath(name).parent.name
     tile = _tile(contents, inside or contents.path.name, wanted, offsets, quantification)
     datatake = _attribute(root, "Datatake", "datatakeIdentifier")
-    cloud = _text(root, "Cloud_Coverage_Assessment")
+    cloud = _text(root, CLOUD)
     shared = {offsets.get(band, 0.0) for band in wanted}
     version = f"{baseline[0]:02d}.{baseline[1]:02d}"
     return Product(
@@ -89,7 +91,7 @@ def read_safe(contents: Contents, bands: Sequence[str] | None = None) -> Product
         offset_policy=sentinel2.policy(
             shared.pop() if len(shared) == 1 else float("nan"), f"BOA_ADD_OFFSET of {METADATA}, baseline {version}"
         ),
-        cloud=float(cloud) if cloud else None,
+        cloud=finite_number(cloud, told, CLOUD) if cloud else None,
         sun_deg=_sun(contents),
     )
 
@@ -110,10 +112,10 @@ def _sun(contents: Contents) -> tuple[float, float] | None:
         return None
     mean = next((one for one in parse_xml(contents, name).iter() if one.tag.endswith("Mean_Sun_Angle")), None)
     angles = [] if mean is None else [_text(mean, "ZENITH_ANGLE"), _text(mean, "AZIMUTH_ANGLE")]
-    try:
-        return (float(angles[0]), float(angles[1])) if all(angles) and angles else None
-    except ValueError as error:
-        raise SourceError("products.sun", kind="mismatch", file=contents.told(name), given=", ".join(angles)) from error
+    if not angles or not all(angles):
+        return None
+    zenith, azimuth = (finite_number(one, contents.told(name), "Mean_Sun_Angle") for one in angles)
+    return zenith, azimuth
 
 
 def _text(root: Element, tag: str) -> str:
@@ -137,7 +139,7 @@ def _time(root: Element, told: str) -> datetime:
 
 def _offsets(root: Element, told: str, baseline: tuple[int, int]) -> dict[str, float]:
     """Offset in stored numbers by common band name."""
-    listed = [one for one in root.iter() if one.tag.rpartition("}")[2] == "BOA_ADD_OFFSET"]
+    listed = [one for one in root.iter() if one.tag.rpartition("}")[2] == OFFSET]
     if not listed:
         if sentinel2.has_offset(baseline):
             raise SourceError(
@@ -149,7 +151,7 @@ def _offsets(root: Element, told: str, baseline: tuple[int, int]) -> dict[str, f
     for one in listed:
         band = BANDS["sentinel-2"].get(order.get(str(one.get("band_id")), ""))
         if band is not None:
-            found[band] = float(one.text or 0)
+            found[band] = finite_number(one.text or "0", told, OFFSET)
     missing = [band for band in BANDS["sentinel-2"].values() if band not in found]
     if missing:
         raise SourceError("products.offsets_of", kind="mismatch", file=told, bands=", ".join(missing))

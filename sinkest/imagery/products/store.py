@@ -16,7 +16,7 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from sinkest.errors import SourceError
-from sinkest.imagery.products.contents import Contents, contents_of
+from sinkest.imagery.products.contents import Contents, contents_of, finite_number
 from sinkest.imagery.products.product import Product
 from sinkest.imagery.sensors import BANDS, COMMON_BANDS
 from sinkest.imagery.source import QA_FILL, RADAR_BANDS, QaKind
@@ -118,7 +118,9 @@ def _numbers(contents: Contents, band: str) -> tuple[float, float, float | None]
     fill = told.get("_FillValue", array.get("fill_value"))
     nodata = 0.0 if fill is None and whole else fill
     number = None if nodata is None or isinstance(nodata, str) else float(nodata)
-    return float(told.get("scale_factor", 1.0)), float(told.get("add_offset", 0.0)), number
+    place = str(contents.path)
+    scale = finite_number(told.get("scale_factor", 1.0), place, f"{band} scale_factor", positive=True)
+    return scale, finite_number(told.get("add_offset", 0.0), place, f"{band} add_offset"), number
 
 
 def _times(contents: Contents) -> list[datetime]:
