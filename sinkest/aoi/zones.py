@@ -215,6 +215,8 @@ def _to_degrees(file: Path, geometries: Sequence[BaseGeometry], crs: CRS) -> lis
     bounds = shapely.total_bounds(np.asarray(degrees, dtype=object))
     if bounds[2] - bounds[0] > 180.0:
         raise InputError("aoi.antimeridian_zones", file=file)
+    if np.abs(bounds[[0, 2]]).max() > 360.0 or np.abs(bounds[[1, 3]]).max() > 90.0:  # degrees that are another unit
+        raise InputError("aoi.outside_crs", crs=crs.name)
     _check_shift(file, crs, AreaOfInterest(*(float(bound) for bound in bounds)))
     return degrees
 
