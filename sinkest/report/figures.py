@@ -205,7 +205,7 @@ def _target(axes: Axes, row: TargetRow, y: float) -> None:
     axes.text(0.085, y - 0.014, target, fontsize=8.8, color=MUTED, va="center")
     shown = row.verdict_shown.en if row.probability is None else f"{row.verdict_shown.en} (P {row.probability_shown})"
     axes.text(0.085, y - 0.038, shown, fontsize=9.2, color=colour, fontweight="bold", va="center")
-    _strip(axes, row, y - 0.01, (0.6, 0.99))
+    _strip(axes, row, y - 0.022, (0.6, 0.99))
 
 
 def _strip(axes: Axes, row: TargetRow, y: float, span: tuple[float, float]) -> None:
