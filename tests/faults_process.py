@@ -162,9 +162,13 @@ def resize(folder: Path, size_bytes: int) -> bool:
 
 
 def set_writable(folder: Path, writable: bool) -> bool:
-    """Let a mounted folder be read only, or not; tried again while a file in it is being written."""
-    how = "rw" if writable else "ro"
-    return any(_done("mount", "-o", f"remount,{how}", str(folder)) or bool(time.sleep(0.004)) for _ in range(400))
+    """Let a mounted folder be read only, or not; tried again for a minute while a file in it is being written."""
+    how, begun = "rw" if writable else "ro", time.monotonic()
+    while not _done("mount", "-o", f"remount,{how}", str(folder)):
+        if time.monotonic() - begun > 60.0:
+            return False
+        time.sleep(0.004)
+    return True
 
 
 def unmount(folder: Path) -> bool:
