@@ -162,13 +162,14 @@ def resize(folder: Path, size_bytes: int) -> bool:
 
 
 def set_writable(folder: Path, writable: bool) -> bool:
-    """Let a mounted folder be read only, or not; tried again for a minute while a file in it is being written."""
-    how, begun = "rw" if writable else "ro", time.monotonic()
-    while not _done("mount", "-o", f"remount,{how}", str(folder)):
-        if time.monotonic() - begun > 60.0:
-            return False
-        time.sleep(0.004)
-    return True
+    """Let a folder and those in it take new files, or none; a mount would have to wait for the files that are open."""
+    if writable:
+        return _done("chattr", "-f", "-R", "-i", str(folder))
+    return _done("chattr", "+i", *map(str, _folders(folder)))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [folder, *(path for path in folder.rglob("*") if path.is_dir())]
 
 
 def unmount(folder: Path) -> bool:
