@@ -222,7 +222,7 @@ def _second_was_refused(attempt: Attempt) -> None:
 
 
 _WRITE = ("cannot be written", "cannot be read", "written cannot be read back", "system refused", "is not finished in",
-          "is not what sinkest wrote", "is no longer the folder")  # fmt: skip
+          "is not what sinkest wrote", "is no longer the folder", "holds no trained model")  # fmt: skip
 _READ = ("cannot be read", "no such file", "No such file", "is missing", "does not exist", "not found", "damaged",
          "changed while", "system refused", "There is no", "there is no")  # fmt: skip
 

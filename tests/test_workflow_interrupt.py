@@ -140,6 +140,19 @@ def test_no_memory_for_another_thread_is_one_clear_error(
     assert outputs(run) == whole
 
 
+def test_ctrl_c_within_a_compiled_function_is_ctrl_c(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python makes another error of it there."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+    monkeypatch.setattr("sinkest.workflow.run", stopped)
+    assert call("run", copy / CONFIG) == 130
+    assert capsys.readouterr().err.splitlines()[-1].startswith("Interrupted. Nothing is lost")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system in memory, to be mounted with a size; needs the right to mount."""

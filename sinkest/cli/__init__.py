@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -51,8 +51,7 @@ def _obey(given: list[str]) -> None:
             problem.show()
         sys.exit(WRONG_INPUT)
     except (KeyboardInterrupt, click.Abort):
-        complain("cli.interrupted", text("cli.interrupted"), INTERRUPTED)
-        sys.exit(INTERRUPTED)
+        _say_interrupted()
     except SinkestError as problem:
         complain(problem.key, str(problem), problem.exit_code, text("cli.error"))
         sys.exit(problem.exit_code)
@@ -61,10 +60,17 @@ def _obey(given: list[str]) -> None:
         complain("trust.system_refused", told, WRONG_INPUT, text("cli.error"))
         sys.exit(WRONG_INPUT)
     except Exception as problem:
+        if isinstance(problem, SystemError) and isinstance(problem.__cause__ or problem.__context__, KeyboardInterrupt):
+            _say_interrupted()  # it came in the middle of a compiled function
         if not reserve.was_needed(problem):
             raise
         reserve.say(problem, WRONG_INPUT)
         sys.exit(WRONG_INPUT)
+
+
+def _say_interrupted() -> NoReturn:
+    complain("cli.interrupted", text("cli.interrupted"), INTERRUPTED)
+    sys.exit(INTERRUPTED)
 
 
 @contextmanager
